@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Executor: a strand. Tasks run one after the other, in the order they were posted, never inside
+// Post. Router shards, the committer and the controller each live on one; in production each is a
+// thread (ThreadExecutor), in simulation all share one thread and a simulated clock
+// (testing/sim_world.h).
+//
+// Thread rule: Post, PostAfter and Cancel may be called from any thread, tasks included.
+// Tasks must not block (the committer's fsync is the one, documented, exception).
+#pragma once
+
+#include <cstdint>
+
+#include "absl/functional/any_invocable.h"
+#include "caxton/base/strong_id.h"
+
+namespace caxton {
+
+using Task = absl::AnyInvocable<void()>;
+using TimerId = StrongId<struct TimerIdTag, uint64_t>;
+
+class Executor {
+ public:
+  virtual ~Executor() = default;
+  virtual void Post(Task task) = 0;
+  // Runs `task` on this strand once at least `delay_ns` have passed (<= 0: as Post).
+  virtual TimerId PostAfter(int64_t delay_ns, Task task) = 0;
+  // After Cancel returns on the strand itself, the task will not run. From another thread it may be
+  // running. An id that has fired, was cancelled or is 0 is ignored.
+  virtual void Cancel(TimerId id) = 0;
+};
+
+}  // namespace caxton
