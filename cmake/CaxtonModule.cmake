@@ -15,15 +15,20 @@
 #     testing/include. Uses what the module may use, and its testing targets.
 #
 #   caxton_test(name MODULE module SOURCES file... [DEPS module|module_testing...]
-#               [LIBS target...] [LABELS label...] [TIMEOUT seconds])
+#               [LIBS target...] [LABELS label...] [TIMEOUT seconds] [SERIAL])
 #     Program bin/name, linked with GoogleTest's main and gmock, registered as
 #     one ctest test, label "unit" unless said otherwise. The module itself and,
 #     if there is one, its testing target are linked without being named.
-#     MODULE may be left out outside src/: then every DEPS is allowed.
+#     MODULE may be left out outside src/: then every DEPS is allowed. SERIAL:
+#     never beside another test.
 
 include(${CMAKE_CURRENT_LIST_DIR}/Layers.cmake)
 
 set(CAXTON_TEST_TIMEOUT_SECONDS 120)
+set(CAXTON_TEST_ENVIRONMENT
+  "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1"
+  "UBSAN_OPTIONS=print_stacktrace=1"
+  "TSAN_OPTIONS=halt_on_error=1:suppressions=${CMAKE_CURRENT_LIST_DIR}/tsan.supp")
 
 # Compile options of our own code, and the parts of Abseil that everybody uses
 # (shared libraries: --as-needed drops what a program does not).
@@ -44,7 +49,7 @@ target_link_libraries(caxton_common INTERFACE
   absl::core_headers absl::fixed_array absl::flat_hash_map absl::flat_hash_set
   absl::function_ref absl::hash absl::inlined_vector absl::int128 absl::node_hash_map
   absl::optional absl::span absl::status absl::statusor absl::str_format absl::strings
-  absl::synchronization absl::time)
+  absl::time)
 
 # The names of a DEPS list -> caxton_ targets, checked against `module`'s row
 # unless `module` is empty. `testing` says whether _testing targets may appear.
@@ -124,7 +129,7 @@ endfunction()
 
 # Takes "MODULE m" as well as a bare "m" after the name.
 function(caxton_test name)
-  cmake_parse_arguments(arg "" "MODULE;TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
+  cmake_parse_arguments(arg "SERIAL" "MODULE;TIMEOUT" "SOURCES;DEPS;LIBS;LABELS" ${ARGN})
   if(NOT DEFINED arg_MODULE AND arg_UNPARSED_ARGUMENTS)
     list(POP_FRONT arg_UNPARSED_ARGUMENTS arg_MODULE)
   endif()
@@ -154,7 +159,8 @@ function(caxton_test name)
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT ${CAXTON_TEST_TIMEOUT_SECONDS})
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}" TIMEOUT ${arg_TIMEOUT})
+  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}"
+    TIMEOUT ${arg_TIMEOUT} RUN_SERIAL ${arg_SERIAL} ENVIRONMENT "${CAXTON_TEST_ENVIRONMENT}")
 endfunction()
 
 # Called last: every target that a DEPS named must exist.
