@@ -1,0 +1,11 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; E9 L1: the start function traps.
+(module
+  (memory (export "memory") 2)
+  (func $start
+    (unreachable))
+  (start $start)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,11 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; E10 E11: `agent_shutdown` and `health_check` are optional and of no effect on a step.
+(module
+  (memory (export "memory") 2)
+  (func (export "agent_shutdown"))
+  (func (export "health_check") (result i32)
+    (i32.const 0))
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,26 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; I1 I4 I5 I14: what is not there is -1.
+(module
+  (import "caxton" "message_get" (func $message_get (param i32 i32 i32) (result i32)))
+  (import "caxton" "message_header_get" (func $message_header_get (param i32 i32 i32 i32) (result i32)))
+  (import "caxton" "config_get" (func $config_get (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "nothing")
+  (global $failed (mut i32) (i32.const 0))
+  (func $check (param $number i32) (param $got i32) (param $want i32)
+    (if (i32.and (i32.eqz (global.get $failed)) (i32.ne (local.get $got) (local.get $want)))
+      (then (global.set $failed (local.get $number)))))
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (call $check (i32.const 10) (call $message_get (i32.const 4) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 11) (call $message_get (i32.const 5) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 12) (call $message_get (i32.const 6) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 13) (call $message_get (i32.const 8) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 14) (call $message_get (i32.const 10) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 15) (call $message_get (i32.const 11) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 16) (call $message_header_get (i32.const 16) (i32.const 7) (i32.const 256) (i32.const 64)) (i32.const -1))
+    (call $check (i32.const 17) (call $config_get (i32.const 16) (i32.const 7) (i32.const 256) (i32.const 64)) (i32.const -1))
+    ;; an empty content is there
+    (call $check (i32.const 18) (call $message_get (i32.const 9) (i32.const 256) (i32.const 64)) (i32.const 0))
+    (global.get $failed)))

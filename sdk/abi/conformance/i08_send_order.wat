@@ -1,0 +1,23 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; I8 I11: two messages built at the same time leave in the order in which they are sent.
+(module
+  (import "caxton" "message_new" (func $message_new (param i32 i32 i32) (result i32)))
+  (import "caxton" "message_set" (func $message_set (param i32 i32 i32 i32) (result i32)))
+  (import "caxton" "message_send" (func $message_send (param i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "firstsecond")
+  (global $failed (mut i32) (i32.const 0))
+  (func $check (param $number i32) (param $got i32) (param $want i32)
+    (if (i32.and (i32.eqz (global.get $failed)) (i32.ne (local.get $got) (local.get $want)))
+      (then (global.set $failed (local.get $number)))))
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (local $one i32) (local $two i32)
+    (local.set $one (call $message_new (i32.const 16) (i32.const 5) (i32.const 0)))
+    (local.set $two (call $message_new (i32.const 21) (i32.const 6) (i32.const 1)))
+    (call $check (i32.const 10) (i32.eq (local.get $one) (local.get $two)) (i32.const 0))
+    (drop (call $message_set (local.get $one) (i32.const 9) (i32.const 16) (i32.const 5)))
+    (call $check (i32.const 11) (call $message_send (local.get $two)) (i32.const 0))
+    (call $check (i32.const 12) (call $message_send (local.get $one)) (i32.const 0))
+    (global.get $failed)))

@@ -1,0 +1,23 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; I9 F0 F1 F2 F3 F10: fields that cannot be set, and ones that do not exist, are -5.
+(module
+  (import "caxton" "message_new" (func $message_new (param i32 i32 i32) (result i32)))
+  (import "caxton" "message_set" (func $message_set (param i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "other")
+  (global $failed (mut i32) (i32.const 0))
+  (func $check (param $number i32) (param $got i32) (param $want i32)
+    (if (i32.and (i32.eqz (global.get $failed)) (i32.ne (local.get $got) (local.get $want)))
+      (then (global.set $failed (local.get $number)))))
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (local $m i32)
+    (local.set $m (call $message_new (i32.const 16) (i32.const 5) (i32.const 1)))
+    (call $check (i32.const 10) (call $message_set (local.get $m) (i32.const 0) (i32.const 16) (i32.const 1)) (i32.const -5))
+    (call $check (i32.const 11) (call $message_set (local.get $m) (i32.const 1) (i32.const 16) (i32.const 1)) (i32.const -5))
+    (call $check (i32.const 12) (call $message_set (local.get $m) (i32.const 2) (i32.const 16) (i32.const 1)) (i32.const -5))
+    (call $check (i32.const 13) (call $message_set (local.get $m) (i32.const 3) (i32.const 16) (i32.const 1)) (i32.const -5))
+    (call $check (i32.const 14) (call $message_set (local.get $m) (i32.const 10) (i32.const 16) (i32.const 1)) (i32.const -5))
+    (call $check (i32.const 15) (call $message_set (local.get $m) (i32.const 12) (i32.const 16) (i32.const 1)) (i32.const -5))
+    (global.get $failed)))

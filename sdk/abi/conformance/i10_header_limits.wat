@@ -1,0 +1,37 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; I10: 32 headers, 128 bytes of name, 4096 of value, and one beyond each.
+(module
+  (import "caxton" "message_new" (func $message_new (param i32 i32 i32) (result i32)))
+  (import "caxton" "message_header_set" (func $message_header_set (param i32 i32 i32 i32 i32) (result i32)))
+  (import "caxton" "message_send" (func $message_send (param i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 16) "other")
+  (global $failed (mut i32) (i32.const 0))
+  (func $check (param $number i32) (param $got i32) (param $want i32)
+    (if (i32.and (i32.eqz (global.get $failed)) (i32.ne (local.get $got) (local.get $want)))
+      (then (global.set $failed (local.get $number)))))
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (local $m i32) (local $i i32)
+    (memory.fill (i32.const 8192) (i32.const 97) (i32.const 8192))
+    (local.set $m (call $message_new (i32.const 16) (i32.const 5) (i32.const 1)))
+    (call $check (i32.const 10)
+      (call $message_header_set (local.get $m) (i32.const 8192) (i32.const 129) (i32.const 8192) (i32.const 1)) (i32.const -4))
+    (call $check (i32.const 11)
+      (call $message_header_set (local.get $m) (i32.const 8192) (i32.const 1) (i32.const 8192) (i32.const 4097)) (i32.const -4))
+    (call $check (i32.const 12)
+      (call $message_header_set (local.get $m) (i32.const 8192) (i32.const 128) (i32.const 8192) (i32.const 4096)) (i32.const 0))
+    ;; 31 more of other names: one byte shorter each
+    (loop $more
+      (local.set $i (i32.add (local.get $i) (i32.const 1)))
+      (call $check (i32.const 13)
+        (call $message_header_set (local.get $m) (i32.const 8192) (local.get $i) (i32.const 8192) (i32.const 1)) (i32.const 0))
+      (br_if $more (i32.lt_u (local.get $i) (i32.const 31))))
+    (call $check (i32.const 14)
+      (call $message_header_set (local.get $m) (i32.const 8192) (i32.const 40) (i32.const 8192) (i32.const 1)) (i32.const -4))
+    ;; one that is there already may still be set
+    (call $check (i32.const 15)
+      (call $message_header_set (local.get $m) (i32.const 8192) (i32.const 31) (i32.const 8192) (i32.const 2)) (i32.const 0))
+    (call $check (i32.const 16) (call $message_send (local.get $m)) (i32.const 0))
+    (global.get $failed)))

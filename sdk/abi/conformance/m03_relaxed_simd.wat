@@ -1,0 +1,9 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; M3: relaxed SIMD.
+(module
+  (memory (export "memory") 2)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32x4.extract_lane 0
+      (i32x4.relaxed_trunc_f32x4_s (v128.const i32x4 0 0 0 0)))))

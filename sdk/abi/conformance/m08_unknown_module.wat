@@ -1,0 +1,9 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; M8: an import of a module that does not exist.
+(module
+  (import "http" "get" (func (param i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0)))

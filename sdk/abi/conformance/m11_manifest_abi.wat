@@ -1,0 +1,9 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; M11: a manifest for another version of the ABI.
+(module
+  (memory (export "memory") 2)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 4096))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0))
+  (@custom "caxton.manifest" "{\"name\":\"conformance\",\"abi\":2}"))
