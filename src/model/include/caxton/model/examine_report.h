@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ExamineReport: what the jailed child found out about one module: faults and warnings, each with cause, place and
-// remedy, the traits that decide how it is run, and numbers. It crosses from the child to the server as bytes and
-// is hostile there until decoded: it is advice, the linker and the limits enforce. A value.
+// ExamineReport: what the jailed child found out about one module: faults and warnings, each with
+// cause, place and remedy, the traits that decide how it is run, and numbers. It crosses from the
+// child to the server as bytes and is hostile there until decoded: it is advice, the linker and the
+// limits enforce. A value.
 #pragma once
 
 #include <cstdint>
@@ -30,17 +31,17 @@ struct Finding {
 
 struct ModuleStats {
   uint64_t module_bytes = 0;
-  uint64_t code_bytes = 0;          // native; 0: not compiled
+  uint64_t code_bytes = 0;  // native; 0: not compiled
   uint32_t imports = 0;
   uint32_t exports = 0;
-  uint64_t memory_min_bytes = 0;    // declared minimum
-  uint64_t memory_max_bytes = 0;    // declared maximum; 0: none
-  uint64_t memory_after_init = 0;   // of the instance that was initialized
+  uint64_t memory_min_bytes = 0;   // declared minimum
+  uint64_t memory_max_bytes = 0;   // declared maximum; 0: none
+  uint64_t memory_after_init = 0;  // of the instance that was initialized
   uint64_t init_fuel = 0;
   int64_t check_ns = 0;
   int64_t compile_ns = 0;
   int64_t init_ns = 0;
-  bool initialized = false;         // the initialization check ran and passed
+  bool initialized = false;  // the initialization check ran and passed
 
   friend bool operator==(const ModuleStats&, const ModuleStats&) = default;
 };
@@ -49,9 +50,9 @@ struct ExamineReport {
   std::vector<Finding> findings;  // errors first, in the order found
   ModuleTraits traits;
   ModuleStats stats;
-  std::string engine;             // "wasmtime 48.0.8"
-  std::string engine_config;      // hex of the engine's ConfigHash: part of the native code's cache key
-  std::vector<std::string> log;   // what the module logged while it was initialized, bounded
+  std::string engine;         // "wasmtime 48.0.8"
+  std::string engine_config;  // hex of the engine's ConfigHash: part of the native code's cache key
+  std::vector<std::string> log;  // what the module logged while it was initialized, bounded
 
   bool ok() const;  // no finding is an error
   friend bool operator==(const ExamineReport&, const ExamineReport&) = default;
