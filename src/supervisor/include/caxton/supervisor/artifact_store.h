@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ArtifactStore: modules by their SHA-256, and native code by what it was made from. Files under
+// the data directory, written to a temporary name, synced and renamed; native code is only ever
+// what our own jailed compiler wrote, is named by {module digest, engine, engine config, CPU},
+// carries its own digest and is a mere cache: a damaged or missing file is a miss.
+//
+// Thread rule: any thread.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "caxton/base/hash.h"
+
+namespace caxton::supervisor {
+
+class ArtifactStore {
+ public:
+  virtual ~ArtifactStore() = default;
+
+  // Durable once it returns. The same bytes again are a no-op.
+  virtual absl::StatusOr<Digest> PutModule(std::string_view wasm) = 0;
+  virtual absl::StatusOr<std::string> GetModule(const Digest& module) const = 0;  // NOT_FOUND
+  virtual bool HasModule(const Digest& module) const = 0;
+
+  // `engine_key`: engine version, configuration hash and CPU, as the worker binary reports them.
+  virtual absl::Status PutNative(const Digest& module, std::string_view engine_key,
+                                 std::string_view code) = 0;
+  // A sealed memfd or read-only file descriptor with the code, checked against its digest; -1: a
+  // miss.
+  virtual int OpenNative(const Digest& module, std::string_view engine_key) const = 0;
+
+  // Drops modules and native code that are not in `kept`.
+  virtual absl::Status Sweep(const std::vector<Digest>& kept) = 0;
+};
+
+// Files under `directory` (made if missing).
+absl::StatusOr<std::unique_ptr<ArtifactStore>> OpenArtifactStore(const std::string& directory);
+
+}  // namespace caxton::supervisor

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every limit of the supervisor, with its unit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "caxton/base/clock.h"
+
+namespace caxton::supervisor {
+
+// Steps dispatched to one worker and not answered. Enough to hide the way there and back, few
+// enough that a withdrawal finds little under way.
+inline constexpr size_t kWorkerWindow = 128;
+// A full window asks for more work once it is down to this.
+inline constexpr size_t kWindowLowWater = kWorkerWindow / 2;
+// An empty worker waits this long for the step that wants to run alone.
+inline constexpr int64_t kAloneReserveNs = 100 * kNanosPerMilli;
+
+inline constexpr int64_t kRestartBackoffFirstNs =
+    50 * kNanosPerMilli;  // of the second restart; the first is at once
+inline constexpr int64_t kRestartBackoffMaxNs = 5 * kNanosPerSecond;
+inline constexpr int64_t kHealthyAfterNs = 60 * kNanosPerSecond;       // resets the backoff
+inline constexpr int64_t kRestartReadyLimitNs = 30 * kNanosPerSecond;  // of a replacement
+inline constexpr int64_t kStopGraceNs = 2 * kNanosPerSecond;
+// Beyond a step's own deadline, until its worker counts as hung: interrupts may be late inside one
+// long instruction, and a machine may be busy.
+inline constexpr int64_t kHungGraceNs = 2 * kNanosPerSecond;
+inline constexpr int64_t kHealthPeriodNs = 10 * kNanosPerSecond;
+inline constexpr int64_t kTickNs =
+    100 * kNanosPerMilli;  // the supervisor's thread looks at least this often
+
+// What a worker process needs beside its instances' memory: engine, native code, channel.
+inline constexpr int64_t kWorkerOverheadBytes = 96 << 20;
+inline constexpr uint32_t kDefaultPool = 8;  // instances prepared ahead in one worker
+inline constexpr int32_t kWorkerThreadsMax = 32;
+inline constexpr int64_t kMaxPoolBytes = int64_t{512}
+                                         << 20;  // fewer instances where each may be large
+inline constexpr size_t kMaxRevisions = 4096;    // with workers at one time
+inline constexpr size_t kMaxNativeBytes = size_t{1} << 30;
+inline constexpr size_t kMaxLogLinesPerTick = 256;  // outside of steps, of one worker
+
+}  // namespace caxton::supervisor
