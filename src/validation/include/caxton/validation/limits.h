@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Every limit of validation, with its unit.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "caxton/base/clock.h"
+
+namespace caxton::validation {
+
+inline constexpr size_t kMaxValidations = 2;         // children at once
+inline constexpr size_t kMaxQueuedValidations = 64;  // more is refused: RESOURCE_EXHAUSTED
+inline constexpr int64_t kMaxValidateNs =
+    10 * 60 * kNanosPerSecond;  // of one, whatever the caller says
+// Compiling is memory-hungry: this much for the compiler, and the instance's own memory on top.
+inline constexpr int64_t kCompilerMemoryBytes = int64_t{1} << 30;
+inline constexpr int64_t kCompilerCpuSeconds = 120;  // of all its threads together
+inline constexpr int64_t kInitLimitMs = 2000;        // _initialize and agent_init together
+inline constexpr int32_t kCompilerThreadsMax = 32;
+inline constexpr size_t kMaxNativeCodeBytes = size_t{1} << 30;
+inline constexpr int64_t kTickNs = 100 * kNanosPerMilli;
+
+}  // namespace caxton::validation

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Validator: decides whether a module may become a revision. Stage 1, static checks and
+// compilation, and the initialization check run in a jailed child (`caxton-worker --compile`) under
+// memory, CPU and wall-clock limits; the server never reads what the author supplied. The native
+// code it made goes into the artifact store. Sandbox, contract and resource stages are reported as
+// "not run" until they exist.
+//
+// Lifecycle: Validate starts one child (at most kMaxValidations at once, the rest waits in order);
+// Cancel kills it. Thread rule: any thread; `done` runs on the validator's own thread and must not
+// block.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "caxton/model/examine_report.h"
+#include "caxton/model/revision.h"
+
+namespace caxton::validation {
+
+enum class StageOutcome : uint8_t { kPassed, kFailed, kNotRun };
+
+struct StageReport {
+  std::string stage;  // "static", "sandbox", "contracts", "resources"
+  StageOutcome outcome = StageOutcome::kNotRun;
+  int64_t duration_ns = 0;
+  std::vector<Finding> findings;
+  std::string note;  // why it was not run
+};
+
+struct ValidationReport {
+  Digest module;
+  std::vector<StageReport> stages;  // always all four, in order
+  ModuleTraits traits;
+  ModuleStats stats;
+  bool cached = false;  // report and native code were there already
+  bool ok() const;      // no stage failed
+  // All errors in one text, one a line, for a deployment's error message.
+  std::string Summary() const;
+};
+
+class Validator {
+ public:
+  virtual ~Validator() = default;
+  // `revision` says name, limits and settings; its module is in the artifact store. `limit_ns`:
+  // wall-clock bound of the whole (the `validate` stage); past it the report fails with what it was
+  // doing. An error status means that validation itself could not run (no child could be started),
+  // not that the module is bad.
+  virtual void Validate(const Revision& revision, int64_t limit_ns,
+                        absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) = 0;
+};
+
+}  // namespace caxton::validation

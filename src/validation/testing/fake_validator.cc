@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/validation/testing/fake_validator.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "caxton/base/strings.h"
+
+namespace caxton::validation::testing {
+
+ValidationReport MakeReport(const Digest& module, std::vector<Finding> errors) {
+  ValidationReport report{.module = module};
+  StageReport first{.stage = "static",
+                    .outcome = errors.empty() ? StageOutcome::kPassed : StageOutcome::kFailed,
+                    .duration_ns = kNanosPerMilli,
+                    .findings = std::move(errors)};
+  report.stages.push_back(std::move(first));
+  for (const char* stage : {"sandbox", "contracts", "resources"}) {
+    report.stages.push_back(
+        {.stage = stage, .outcome = StageOutcome::kNotRun, .note = "not part of this version"});
+  }
+  return report;
+}
+
+struct FakeValidator::State {
+  Executor* executor;
+  int64_t delay_ns;
+  bool dead = false;
+  int validated = 0;
+  std::map<Digest, absl::StatusOr<ValidationReport>> reports;
+  std::map<Digest, ModuleTraits> traits;
+};
+
+FakeValidator::FakeValidator(Executor* executor, int64_t delay_ns)
+    : state_(std::make_shared<State>()) {
+  state_->executor = executor;
+  state_->delay_ns = delay_ns;
+}
+
+FakeValidator::~FakeValidator() { state_->dead = true; }
+
+void FakeValidator::Validate(const Revision& revision, int64_t limit_ns,
+                             absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) {
+  ++state_->validated;
+  absl::StatusOr<ValidationReport> answer = MakeReport(revision.module);
+  if (auto it = state_->traits.find(revision.module); it != state_->traits.end()) {
+    answer->traits = it->second;
+  }
+  if (auto it = state_->reports.find(revision.module); it != state_->reports.end()) {
+    answer = it->second;
+  }
+  if (state_->delay_ns > limit_ns) {
+    answer =
+        MakeReport(revision.module, {{.code = "VALIDATION_TIMEOUT",
+                                      .message = "validation took longer than its stage allows",
+                                      .fix = "give the validate stage more time"}});
+  }
+  state_->executor->PostAfter(
+      std::min(state_->delay_ns, limit_ns),
+      [state = state_, done = std::move(done), answer = std::move(answer)]() mutable {
+        if (!state->dead) done(std::move(answer));
+      });
+}
+
+void FakeValidator::SetReport(const Digest& module, absl::StatusOr<ValidationReport> report) {
+  state_->reports.insert_or_assign(module, std::move(report));
+}
+
+void FakeValidator::Reject(const Digest& module, std::string code, std::string message) {
+  SetReport(module, MakeReport(module, {{.code = std::move(code), .message = std::move(message)}}));
+}
+
+void FakeValidator::SetDelay(int64_t delay_ns) { state_->delay_ns = delay_ns; }
+
+void FakeValidator::SetTraits(const Digest& module, ModuleTraits traits) {
+  state_->traits[module] = std::move(traits);
+}
+
+int FakeValidator::validated() const { return state_->validated; }
+
+}  // namespace caxton::validation::testing
