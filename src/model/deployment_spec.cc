@@ -168,7 +168,8 @@ absl::StatusOr<std::vector<StageSpec>> ParseStages(std::string_view text) {
     if (!stage.ok()) return Annotate(stage.status(), StrCat("stage ", stages.size() + 1));
     stages.push_back(*stage);
   }
-  if (stages.back().weight_ppm == kFullWeightPpm) stages.pop_back();
+  const StageSpec& last = stages.back();
+  if (last.weight_ppm == kFullWeightPpm && !last.duration_ns.has_value()) stages.pop_back();
   StageSpec full;
   full.kind = StageKind::kFull;
   stages.push_back(full);

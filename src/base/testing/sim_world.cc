@@ -30,6 +30,15 @@ class SimWorld::Strand final : public Executor {
   SimWorld* world_;
 };
 
+SimWorld::SimWorld(int64_t wall_start_ns) : wall_offset_ns_(wall_start_ns) {}
+SimWorld::~SimWorld() {
+  // A task's destructor may post: the strands must still be there.
+  while (!events_.empty()) {
+    auto dropped = std::move(events_);
+    events_.clear();
+  }
+}
+
 Executor* SimWorld::NewExecutor() {
   strands_.push_back(std::make_unique<Strand>(this));
   return strands_.back().get();

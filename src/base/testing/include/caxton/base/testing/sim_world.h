@@ -21,8 +21,8 @@ namespace caxton::testing {
 
 class SimWorld final : public Clock {
  public:
-  explicit SimWorld(int64_t wall_start_ns = 1'700'000'000 * kNanosPerSecond)
-      : wall_offset_ns_(wall_start_ns) {}
+  explicit SimWorld(int64_t wall_start_ns = 1'700'000'000 * kNanosPerSecond);
+  ~SimWorld() override;
 
   int64_t WallNanos() const override { return wall_offset_ns_ + now_ns_; }
   int64_t MonoNanos() const override { return now_ns_; }

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/base/thread_executor.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <future>
+#include <thread>
+#include <vector>
+
+namespace caxton {
+namespace {
+
+TEST(ThreadExecutor, RunsInPostingOrderOnItsOwnThread) {
+  SystemClock clock;
+  std::vector<int> order;
+  std::thread::id where;
+  {
+    ThreadExecutor executor("test", clock);
+    for (int i = 0; i < 100; ++i) executor.Post([&order, i] { order.push_back(i); });
+    executor.Post([&] { where = std::this_thread::get_id(); });
+  }  // stopping runs what is queued
+  ASSERT_EQ(order.size(), 100u);
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(order[i], i);
+  EXPECT_NE(where, std::this_thread::get_id());
+}
+
+TEST(ThreadExecutor, TimersFireInOrderOfDueTime) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  std::promise<void> done;
+  std::vector<int> order;
+  executor.Post([&] {
+    executor.PostAfter(2 * kNanosPerMilli, [&] {
+      order.push_back(2);
+      done.set_value();
+    });
+    executor.PostAfter(1 * kNanosPerMilli, [&] { order.push_back(1); });
+  });
+  done.get_future().wait();
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(ThreadExecutor, TimerIsNeverEarly) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  std::promise<int64_t> fired;
+  const int64_t start = clock.MonoNanos();
+  executor.PostAfter(3 * kNanosPerMilli, [&] { fired.set_value(clock.MonoNanos()); });
+  EXPECT_GE(fired.get_future().get() - start, 3 * kNanosPerMilli);
+}
+
+TEST(ThreadExecutor, CancelOnTheStrandWins) {
+  SystemClock clock;
+  std::atomic<bool> ran = false;
+  {
+    ThreadExecutor executor("test", clock);
+    std::promise<void> done;
+    executor.Post([&] {
+      const TimerId id = executor.PostAfter(1, [&] { ran = true; });
+      executor.Cancel(id);
+      executor.Cancel(id);
+      executor.PostAfter(kNanosPerMilli, [&] { done.set_value(); });
+    });
+    done.get_future().wait();
+  }
+  EXPECT_FALSE(ran);
+}
+
+TEST(ThreadExecutor, StopDropsTimersAndLaterPosts) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  std::atomic<int> ran = 0;
+  executor.PostAfter(int64_t{3600} * kNanosPerSecond, [&] { ++ran; });
+  executor.Stop();
+  executor.Post([&] { ++ran; });
+  EXPECT_EQ(executor.PostAfter(5, [&] { ++ran; }), TimerId());
+  executor.Stop();
+  EXPECT_EQ(ran, 0);
+}
+
+TEST(ThreadExecutor, PostsFromManyThreadsAllRun) {
+  SystemClock clock;
+  int ran = 0;
+  {
+    ThreadExecutor executor("test", clock);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 1000; ++i) executor.Post([&ran] { ++ran; });
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  EXPECT_EQ(ran, 4000);
+}
+
+}  // namespace
+}  // namespace caxton

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// DeploymentPlan: a DeploymentSpec with every default filled in, checked, and known to be carried
+// out. A value; it is journaled with its deployment, so that a later version's defaults change
+// nothing under way.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "caxton/base/wire.h"
+#include "caxton/model/deployment_spec.h"
+
+namespace caxton::deployment {
+
+// One canary stage.
+struct StagePlan {
+  uint32_t weight_ppm = 0;
+  int64_t duration_ns = 0;  // already divided by the time scale
+  int64_t min_samples = 0;
+  bool pause = false;  // waits for `promote` at its end
+  friend bool operator==(const StagePlan&, const StagePlan&) = default;
+};
+
+struct DeploymentPlan {
+  Strategy strategy = Strategy::kDirect;
+  int64_t validate_limit_ns = 0;  // upper bounds, not waits
+  int64_t warm_up_limit_ns = 0;
+  int64_t warm_up_hold_ns = 0;        // > 0: wait this long on purpose once warm
+  std::vector<StagePlan> stages;      // weights rise; empty: straight to full
+  std::vector<Condition> conditions;  // empty: not judged
+  Stick stick = Stick::kKey;
+  OnInconclusive on_inconclusive = OnInconclusive::kPause;
+  QueuePolicy queue = QueuePolicy::kWait;
+  int64_t cleanup_ns = 0;          // how long the old revision stays warm
+  std::vector<std::string> notes;  // what was decided for the user and why, to be shown
+  friend bool operator==(const DeploymentPlan&, const DeploymentPlan&) = default;
+};
+
+struct PlanContext {
+  bool has_stable = false;  // a revision serves already
+  int64_t time_scale = 1;   // divides stage durations and warm-up holds; --dev only
+};
+
+// All faults at once, as one INVALID_ARGUMENT with a line each. What this version does not carry
+// out (blue-green, shadow, comparisons with stable, early promotion) is UNIMPLEMENTED, by name,
+// reason NOT_CARRIED_OUT.
+absl::StatusOr<DeploymentPlan> ResolvePlan(const DeploymentSpec& spec, const PlanContext& context);
+
+// UNIMPLEMENTED for parts of a file outside the spec that are not carried out yet (state).
+absl::Status CheckCarriedOut(const DeploymentFile& file);
+
+// "5% for 5m, 25% for 10m, 50% for 10m, full" ("full" where there are no stages).
+std::string DescribeStages(const DeploymentPlan& plan);
+
+void WritePlan(const DeploymentPlan& plan, ByteWriter& out);
+DeploymentPlan ReadPlan(ByteReader& in);
+
+}  // namespace caxton::deployment
