@@ -25,6 +25,11 @@
 include(${CMAKE_CURRENT_LIST_DIR}/Layers.cmake)
 
 set(CAXTON_TEST_TIMEOUT_SECONDS 120)
+# Says in a test's name which sanitizer it runs under.
+set(CAXTON_TEST_SUFFIX "")
+if(CAXTON_SANITIZE)
+  string(REGEX REPLACE ",.*" "" CAXTON_TEST_SUFFIX ".${CAXTON_SANITIZE}")
+endif()
 set(CAXTON_TEST_ENVIRONMENT
   "ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1"
   "UBSAN_OPTIONS=print_stacktrace=1"
@@ -152,14 +157,15 @@ function(caxton_test name)
   target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(${name}
     PRIVATE ${deps} ${arg_LIBS} caxton_common GTest::gmock GTest::gtest_main)
-  add_test(NAME ${name} COMMAND ${name})
+  set(test ${name}${CAXTON_TEST_SUFFIX})
+  add_test(NAME ${test} COMMAND ${name})
   if(NOT arg_LABELS)
     set(arg_LABELS unit)
   endif()
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT ${CAXTON_TEST_TIMEOUT_SECONDS})
   endif()
-  set_tests_properties(${name} PROPERTIES LABELS "${arg_LABELS}"
+  set_tests_properties(${test} PROPERTIES LABELS "${arg_LABELS}"
     TIMEOUT ${arg_TIMEOUT} RUN_SERIAL ${arg_SERIAL} ENVIRONMENT "${CAXTON_TEST_ENVIRONMENT}")
 endfunction()
 
