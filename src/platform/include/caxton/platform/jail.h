@@ -50,7 +50,7 @@ std::string FdPath(int fd);
 enum class Filter {
   kWorkerLoading,  // load native code (executable mappings), start threads, open own descriptors
   kWorkerRunning,  // on top: run steps only
-  kCompiler,       // compile: memory, threads, own descriptors, and no executable mapping of files
+  kCompiler,       // as kWorkerLoading, but final: compile, examine, exit
 };
 // UNIMPLEMENTED where the kernel has no seccomp.
 absl::Status InstallFilter(Filter filter);
