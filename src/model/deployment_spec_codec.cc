@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <cmath>
 
+#include "caxton/base/codec.h"
 #include "caxton/base/status.h"
 #include "caxton/model/deployment_spec.h"
 #include "caxton/model/limits.h"
-#include "codec.h"
 
 namespace caxton {
 namespace {

@@ -3,12 +3,12 @@
 
 #include <array>
 
+#include "caxton/base/codec.h"
 #include "caxton/base/hash.h"
 #include "caxton/base/status.h"
 #include "caxton/model/limits.h"
 #include "caxton/model/names.h"
 #include "caxton/model/text.h"
-#include "codec.h"
 
 namespace caxton {
 namespace {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "caxton/model/evidence.h"
 
+#include "caxton/base/codec.h"
 #include "caxton/base/status.h"
 #include "caxton/model/limits.h"
-#include "codec.h"
 
 namespace caxton {
 

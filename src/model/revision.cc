@@ -3,11 +3,11 @@
 
 #include <cstring>
 
+#include "caxton/base/codec.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/model/text.h"
 #include "caxton/model/units.h"
-#include "codec.h"
 
 namespace caxton {
 namespace {

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <array>
 
+#include "caxton/base/codec.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/model/limits.h"
 #include "caxton/model/text.h"
-#include "codec.h"
 
 namespace caxton {
 namespace {

@@ -78,7 +78,9 @@ struct Rollback {
 struct JudgeVerdict {
   Verdict verdict;
 };
-struct CleanupElapsed {};
+struct CleanupElapsed {
+  StageReport report;  // the judge's, of the whole deployment; no text: none
+};
 struct Superseded {};  // a newer deployment has ended its cleanup window
 struct Removed {};     // the agent is being removed
 struct Drained {};     // what DrainRevision asked for is done

@@ -59,6 +59,7 @@ struct ExamineReport {
 };
 
 inline constexpr size_t kMaxFindings = 100;
+inline constexpr size_t kMaxReportLogLines = 256;
 inline constexpr size_t kMaxFindingTextBytes = 8 << 10;  // each of its strings
 inline constexpr size_t kMaxExamineReportBytes = 1 << 20;
 

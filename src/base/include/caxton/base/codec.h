@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the codecs of this module share. Every record starts with a format byte, so that a later
-// form can be told from this one.
+// What the codecs of records share. Every record starts with a format byte, so that a later form
+// can be told from this one.
 #pragma once
 
 #include <cstdint>

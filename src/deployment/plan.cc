@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/deployment/plan.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_join.h"
+#include "caxton/base/codec.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/deployment/limits.h"
+#include "caxton/model/units.h"
+
+namespace caxton::deployment {
+namespace {
+
+// Resolves one spec, collecting what is impossible and what is not carried out yet.
+class Resolver final {
+ public:
+  Resolver(const DeploymentSpec& spec, const PlanContext& context)
+      : spec_(spec), context_(context) {}
+
+  absl::StatusOr<DeploymentPlan> Run();
+
+ private:
+  void CheckSizes();
+  void TakeStage(const StageSpec& stage, size_t place);
+  void TakeCanary(const StageSpec& stage);
+  void TakeStages();
+  void CheckCanaryEnd();
+  void TakeConditions();
+  void AddDefaults();
+  void SkipWhatNeedsStable();
+  void Fault(std::string text) { faults_.push_back(std::move(text)); }
+  int64_t Scaled(int64_t duration_ns) const;
+
+  const DeploymentSpec& spec_;
+  const PlanContext& context_;
+  DeploymentPlan plan_;
+  std::vector<std::string> faults_;
+  std::vector<std::string> later_;  // not carried out by this version, by name
+  uint32_t kinds_seen_ = 0;
+  bool full_ = false;
+};
+
+// The order in which a plan may name its stages.
+int Rank(StageKind kind) {
+  switch (kind) {
+    case StageKind::kValidate:
+      return 0;
+    case StageKind::kWarmUp:
+      return 1;
+    case StageKind::kCanary:
+      return 2;
+    case StageKind::kFull:
+    case StageKind::kSwitch:
+      return 3;
+    case StageKind::kCleanup:
+      return 4;
+  }
+  return 5;
+}
+
+int64_t Resolver::Scaled(int64_t duration_ns) const {
+  if (context_.time_scale == 1) return duration_ns;
+  return std::max(duration_ns / context_.time_scale, kMinStageNs);
+}
+
+void Resolver::CheckSizes() {
+  if (spec_.stages.size() > kMaxStages) {
+    Fault(StrCat("it has ", spec_.stages.size(), " stages, the limit is ", kMaxStages));
+  }
+  if (spec_.rollback_on.size() > kMaxRollbackConditions) {
+    Fault(StrCat("rollback_on has ", spec_.rollback_on.size(), " conditions, the limit is ",
+                 kMaxRollbackConditions));
+  }
+  if (context_.time_scale < 1 || context_.time_scale > kMaxTimeScale) {
+    Fault(StrCat("the time scale is ", context_.time_scale, ", allowed is 1 to ", kMaxTimeScale));
+  }
+  if (spec_.shadow_duration_ns.has_value() || !spec_.shadow_compare.empty()) {
+    Fault("duration and compare belong to the strategy shadow");
+  }
+}
+
+void Resolver::TakeCanary(const StageSpec& stage) {
+  StagePlan plan;
+  plan.weight_ppm = stage.weight_ppm;
+  plan.pause = stage.pause;
+  plan.min_samples = stage.min_samples.value_or(kDefaultMinSamples);
+  plan.duration_ns = stage.duration_ns.value_or(stage.weight_ppm <= kSmallStagePpm ? kSmallStageNs
+                                                                                   : kLargeStageNs);
+  const std::string weight = FormatShare(stage.weight_ppm);
+  if (spec_.strategy != Strategy::kCanary) {
+    Fault(StrCat("a canary stage (", weight, ") needs the strategy canary, this is ",
+                 StrategyName(spec_.strategy)));
+    return;
+  }
+  if (plan.weight_ppm == 0 || plan.weight_ppm > kFullWeightPpm) {
+    Fault(StrCat("a canary stage of ", weight, " would get no traffic: weights are above 0%"));
+  } else if (!plan_.stages.empty() && plan.weight_ppm <= plan_.stages.back().weight_ppm) {
+    Fault(StrCat("the canary stage of ", weight, " follows one of ",
+                 FormatShare(plan_.stages.back().weight_ppm), ": weights must rise"));
+  }
+  if (plan.duration_ns <= 0) {
+    Fault(StrCat("the canary stage of ", weight, " lasts 0s: nothing could be learned from it"));
+  }
+  if (plan.min_samples < 1 || plan.min_samples > kMaxMinSamples) {
+    Fault(StrCat("the canary stage of ", weight, " has min_samples ", plan.min_samples,
+                 ", allowed is 1 to ", kMaxMinSamples, ": no messages prove nothing"));
+  }
+  plan.duration_ns = Scaled(std::max<int64_t>(plan.duration_ns, 0));
+  plan_.stages.push_back(plan);
+}
+
+void Resolver::TakeStage(const StageSpec& stage, size_t place) {
+  const std::string_view name = StageKindName(stage.kind);
+  const uint32_t bit = 1u << static_cast<uint8_t>(stage.kind);
+  if (stage.kind != StageKind::kCanary && (kinds_seen_ & bit) != 0) {
+    Fault(StrCat("the stage ", name, " is there twice"));
+    return;
+  }
+  kinds_seen_ |= bit;
+  if (place > 0 && Rank(stage.kind) < Rank(spec_.stages[place - 1].kind)) {
+    Fault(StrCat("the stage ", name, " comes after ", StageKindName(spec_.stages[place - 1].kind),
+                 ": the order is validate, warm_up, canary, full, cleanup"));
+  }
+  switch (stage.kind) {
+    case StageKind::kValidate:
+      plan_.validate_limit_ns = stage.duration_ns.value_or(kDefaultValidateLimitNs);
+      if (plan_.validate_limit_ns <= 0) Fault("validate: 0s leaves no time to validate");
+      break;
+    case StageKind::kWarmUp:
+      if (stage.hold) {
+        plan_.warm_up_hold_ns = Scaled(stage.duration_ns.value_or(0));
+      } else {
+        plan_.warm_up_limit_ns = stage.duration_ns.value_or(kDefaultWarmUpLimitNs);
+        if (plan_.warm_up_limit_ns <= 0) Fault("warm_up: 0s leaves no time to start a worker");
+      }
+      break;
+    case StageKind::kCanary:
+      TakeCanary(stage);
+      break;
+    case StageKind::kFull:
+      full_ = true;
+      break;
+    case StageKind::kSwitch:
+      Fault(StrCat("the stage switch belongs to the strategy blue-green, this is ",
+                   StrategyName(spec_.strategy)));
+      break;
+    case StageKind::kCleanup:
+      if (spec_.cleanup_ns.has_value()) Fault("cleanup is given as a stage and as a field");
+      plan_.cleanup_ns = stage.duration_ns.value_or(kDefaultCleanupNs);
+      break;
+  }
+}
+
+void Resolver::CheckCanaryEnd() {
+  if (spec_.strategy != Strategy::kCanary || spec_.stages.empty()) return;
+  if (plan_.stages.empty() && faults_.empty()) {
+    Fault("the strategy canary has no canary stage; use direct, or add one such as canary: 5%");
+  } else if (!full_) {
+    Fault("the stages do not end with full: 100%");
+  }
+}
+
+void Resolver::TakeStages() {
+  plan_.validate_limit_ns = kDefaultValidateLimitNs;
+  plan_.warm_up_limit_ns = kDefaultWarmUpLimitNs;
+  plan_.cleanup_ns = spec_.cleanup_ns.value_or(kDefaultCleanupNs);
+  for (size_t i = 0; i < spec_.stages.size(); ++i) TakeStage(spec_.stages[i], i);
+  CheckCanaryEnd();
+}
+
+void Resolver::TakeConditions() {
+  uint32_t seen = 0;
+  for (const Condition& condition : spec_.rollback_on) {
+    const uint32_t bit = 1u << static_cast<uint8_t>(condition.metric);
+    if ((seen & bit) != 0) {
+      Fault(StrCat("rollback_on names ", MetricKindName(condition.metric), " twice"));
+    }
+    seen |= bit;
+    if (!std::isfinite(condition.limit) || condition.limit < 0) {
+      Fault(StrCat("the limit of ", MetricKindName(condition.metric), " is not a number"));
+    }
+    if (condition.metric != MetricKind::kErrorRate && condition.metric != MetricKind::kP99Latency) {
+      later_.push_back(StrCat("the condition ", MetricKindName(condition.metric)));
+    }
+    plan_.conditions.push_back(condition);
+  }
+  if (spec_.promote == PromoteWhen::kEarly) later_.push_back("promote: early");
+}
+
+void Resolver::AddDefaults() {
+  if (spec_.strategy == Strategy::kCanary && spec_.stages.empty()) {
+    for (uint32_t percent : {5u, 25u, 50u}) {
+      StageSpec stage;
+      stage.weight_ppm = percent * (kFullWeightPpm / 100);
+      TakeCanary(stage);
+    }
+    plan_.notes.push_back("no stages given: 5%, 25%, 50%, full");
+  }
+  if (spec_.strategy == Strategy::kCanary && spec_.rollback_on.empty()) {
+    plan_.conditions.push_back({MetricKind::kErrorRate, kDefaultErrorRateLimit});
+    plan_.notes.push_back(
+        StrCat("no rollback_on given: ", FormatCondition(plan_.conditions.back())));
+  }
+  if (context_.time_scale > 1) {
+    plan_.notes.push_back(StrCat("stage durations are divided by ", context_.time_scale));
+  }
+}
+
+void Resolver::SkipWhatNeedsStable() {
+  if (context_.has_stable) return;
+  if (!plan_.stages.empty()) {
+    plan_.notes.push_back(
+        "no revision serves yet: the canary stages are skipped, this one gets all traffic at once");
+  }
+  if (!plan_.conditions.empty()) {
+    plan_.notes.push_back("rollback_on is not watched: there is nothing to roll back to");
+  }
+  plan_.stages.clear();
+  plan_.conditions.clear();
+}
+
+absl::StatusOr<DeploymentPlan> Resolver::Run() {
+  if (spec_.strategy != Strategy::kDirect && spec_.strategy != Strategy::kCanary) {
+    return WithFix(WithReason(absl::UnimplementedError(
+                                  StrCat("the strategy ", StrategyName(spec_.strategy),
+                                         " is not carried out by this version of Caxton")),
+                              "NOT_CARRIED_OUT"),
+                   "use the strategy canary or direct");
+  }
+  plan_.strategy = spec_.strategy;
+  plan_.stick = spec_.stick;
+  plan_.on_inconclusive = spec_.on_inconclusive;
+  plan_.queue = spec_.queue;
+  CheckSizes();
+  if (faults_.empty()) TakeStages();
+  TakeConditions();
+  if (!faults_.empty()) {
+    const std::string separator = faults_.size() == 1 ? " " : "\n  ";
+    return absl::InvalidArgumentError(
+        StrCat("the deployment plan is impossible:", separator, absl::StrJoin(faults_, separator)));
+  }
+  if (!later_.empty()) {
+    return WithFix(
+        WithReason(absl::UnimplementedError(StrCat(absl::StrJoin(later_, ", "),
+                                                   ": not carried out by this version of Caxton")),
+                   "NOT_CARRIED_OUT"),
+        "use error_rate and p99_latency conditions, and promote: on_time");
+  }
+  AddDefaults();
+  SkipWhatNeedsStable();
+  return std::move(plan_);
+}
+
+}  // namespace
+
+absl::StatusOr<DeploymentPlan> ResolvePlan(const DeploymentSpec& spec, const PlanContext& context) {
+  return Resolver(spec, context).Run();
+}
+
+absl::Status CheckCarriedOut(const DeploymentFile& file) {
+  if (file.state_on_rollback.empty()) return absl::OkStatus();
+  return WithFix(WithReason(absl::UnimplementedError(
+                                "state.on_rollback: agents with state are not carried out by this "
+                                "version of Caxton"),
+                            "NOT_CARRIED_OUT"),
+                 "remove the section state from the deployment file");
+}
+
+std::string DescribeStages(const DeploymentPlan& plan) {
+  std::string text;
+  for (const StagePlan& stage : plan.stages) {
+    StrAppend(&text, FormatShare(stage.weight_ppm), " for ", FormatDuration(stage.duration_ns),
+              stage.pause ? " then promote" : "", ", ");
+  }
+  return text + "full";
+}
+
+void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
+  out.U8(static_cast<uint8_t>(plan.strategy));
+  out.I64(plan.validate_limit_ns);
+  out.I64(plan.warm_up_limit_ns);
+  out.I64(plan.warm_up_hold_ns);
+  out.U32(static_cast<uint32_t>(plan.stages.size()));
+  for (const StagePlan& stage : plan.stages) {
+    out.U32(stage.weight_ppm);
+    out.I64(stage.duration_ns);
+    out.I64(stage.min_samples);
+    out.Bool(stage.pause);
+  }
+  out.U32(static_cast<uint32_t>(plan.conditions.size()));
+  for (const Condition& condition : plan.conditions) {
+    out.U8(static_cast<uint8_t>(condition.metric));
+    out.F64(condition.limit);
+  }
+  out.U8(static_cast<uint8_t>(plan.stick));
+  out.U8(static_cast<uint8_t>(plan.on_inconclusive));
+  out.U8(static_cast<uint8_t>(plan.queue));
+  out.I64(plan.cleanup_ns);
+  out.U32(static_cast<uint32_t>(plan.notes.size()));
+  for (const std::string& note : plan.notes) out.Bytes(note);
+}
+
+DeploymentPlan ReadPlan(ByteReader& in) {
+  constexpr size_t kStageBytes = 21;
+  constexpr size_t kConditionBytes = 9;
+  DeploymentPlan plan;
+  plan.strategy = ReadEnum<Strategy>(in, kStrategyCount);
+  plan.validate_limit_ns = in.I64();
+  plan.warm_up_limit_ns = in.I64();
+  plan.warm_up_hold_ns = in.I64();
+  const uint32_t stages = ReadCount(in, kStageBytes);
+  for (uint32_t i = 0; i < stages && in.ok(); ++i) {
+    StagePlan stage;
+    stage.weight_ppm = in.U32();
+    stage.duration_ns = in.I64();
+    stage.min_samples = in.I64();
+    stage.pause = in.Bool();
+    if (stage.weight_ppm > kFullWeightPpm || stage.duration_ns < 0) in.Fail();
+    plan.stages.push_back(stage);
+  }
+  const uint32_t conditions = ReadCount(in, kConditionBytes);
+  for (uint32_t i = 0; i < conditions && in.ok(); ++i) {
+    Condition condition;
+    condition.metric = ReadEnum<MetricKind>(in, kMetricKindCount);
+    condition.limit = in.F64();
+    if (!std::isfinite(condition.limit) || condition.limit < 0) in.Fail();
+    plan.conditions.push_back(condition);
+  }
+  plan.stick = ReadEnum<Stick>(in, 2);
+  plan.on_inconclusive = ReadEnum<OnInconclusive>(in, 3);
+  plan.queue = ReadEnum<QueuePolicy>(in, 3);
+  plan.cleanup_ns = in.I64();
+  const uint32_t notes = ReadCount(in, 4);
+  for (uint32_t i = 0; i < notes && in.ok(); ++i) plan.notes.push_back(in.BytesCopy());
+  if (plan.validate_limit_ns < 0 || plan.warm_up_limit_ns < 0 || plan.warm_up_hold_ns < 0 ||
+      plan.cleanup_ns < 0) {
+    in.Fail();
+  }
+  return plan;
+}
+
+}  // namespace caxton::deployment
