@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Committer: the one writer. It takes what is queued (at most kMaxRoundOps or kMaxRoundBytes),
+// checks each op's preconditions in order, merges the accepted ones into one write with one fsync,
+// and reports. There is no timer: the fsync is the batching window.
+//
+// Lifecycle: made by Journal on its strand; Submit until the journal closes.
+// Thread rule: Submit, Withdraw, Barrier and queued_bytes from any thread; everything else runs on
+// the strand. A failed write or fsync is fatal: `fatal` is called once and nothing is reported
+// afterwards.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "caxton/journal/commit_op.h"
+
+namespace caxton::journal {
+
+class Committer {
+ public:
+  virtual ~Committer() = default;
+
+  // Queues `op`. Never blocks: the router admits against queued_bytes() before it makes promises.
+  virtual void Submit(CommitOp op) = 0;
+
+  // Fences `revision` at once - no step of it that is not yet decided will be accepted - and puts
+  // `record` ahead of all that is queued. `record.durable` is called once the withdrawal is on the
+  // disk. The fence holds until Unfence.
+  virtual void Withdraw(RevisionRef revision, CommitOp record) = 0;
+  // For a revision that is given traffic again (rollback to a withdrawn one is refused before it
+  // gets here).
+  virtual void Unfence(RevisionRef revision) = 0;
+
+  // `done` runs on the strand once everything submitted before is durable.
+  virtual void Barrier(absl::AnyInvocable<void()> done) = 0;
+
+  virtual size_t queued_bytes() const = 0;
+
+  // Rounds whose writes are durable, and the round that takes what is submitted now: an op decided
+  // in round r is durable once durable_round() >= r.
+  virtual uint64_t deciding_round() const = 0;  // on the strand, inside `decided`
+  virtual uint64_t durable_round() const = 0;   // any thread
+};
+
+}  // namespace caxton::journal
