@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Construction, and the way from a request to a deployment on record.
+#include "caxton/controller/controller.h"
+
+#include <algorithm>
+
+#include "caxton/base/assert.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/controller/limits.h"
+#include "caxton/deployment/limits.h"
+#include "caxton/model/names.h"
+#include "caxton/model/units.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+
+using deployment::DeploymentName;
+
+std::unique_ptr<Controller> Controller::Make(ControllerDeps deps) {
+  return std::make_unique<ControllerImpl>(std::move(deps));
+}
+
+ControllerImpl::ControllerImpl(ControllerDeps deps) : d_(std::move(deps)) {}
+ControllerImpl::~ControllerImpl() = default;
+
+void ControllerImpl::OnStrand(absl::AnyInvocable<void()> work) {
+  d_.executor->Post(std::move(work));
+}
+
+void ControllerImpl::Stop() {
+  OnStrand([this] { stopped_ = true; });
+}
+
+std::string StageName(const deployment::DeploymentStatus& status) {
+  using deployment::DeploymentState;
+  switch (status.state) {
+    case DeploymentState::kValidating:
+      return status.queued ? "queued" : "validate";
+    case DeploymentState::kDeploying:
+      if (!status.prepared) return "warm_up";
+      if (status.rolling_back) return "drain";
+      return StrCat("canary ", FormatShare(status.WeightPpm()));
+    case DeploymentState::kRunning:
+      return status.finalized ? "full" : "cleanup";
+    case DeploymentState::kDraining:
+      return "drain";
+    case DeploymentState::kFailed:
+    case DeploymentState::kRolledBack:
+      return "";
+  }
+  return "";
+}
+
+absl::Status ControllerImpl::NoSuchAgent(const std::string& name) {
+  const std::vector<std::string> names = book_.Names();
+  const std::string nearest = NearestName(name, names);
+  return WithFix(WithReason(absl::NotFoundError(StrCat(
+                                "there is no agent '", name, "'",
+                                nearest.empty() ? "" : StrCat("; did you mean '", nearest, "'?"))),
+                            "NO_SUCH_AGENT"),
+                 "`caxton agent list` shows what runs");
+}
+
+ControllerImpl::Run* ControllerImpl::FindRun(DeploymentId id) {
+  auto it = runs_.find(id);
+  return it == runs_.end() ? nullptr : it->second.get();
+}
+
+// An agent's name means its newest deployment.
+absl::StatusOr<ControllerImpl::Run*> ControllerImpl::FindTarget(const std::string& target) {
+  if (absl::StatusOr<DeploymentId> id = deployment::ParseDeploymentName(target); id.ok()) {
+    if (Run* run = FindRun(*id); run != nullptr) return run;
+    return WithFix(WithReason(absl::NotFoundError(StrCat("there is no deployment '", target, "'")),
+                              "NO_SUCH_DEPLOYMENT"),
+                   "`caxton deployment list` shows those on record");
+  }
+  AgentEntry* agent = book_.Find(std::string_view(target));
+  if (agent == nullptr) return NoSuchAgent(target);
+  DeploymentId newest = agent->active;
+  if (!newest.valid() && !agent->history.empty()) newest = agent->history.back();
+  Run* run = FindRun(newest);
+  if (run == nullptr) {
+    return WithReason(
+        absl::NotFoundError(StrCat("agent '", target, "' has no deployment on record")),
+        "NO_SUCH_DEPLOYMENT");
+  }
+  return run;
+}
+
+void ControllerImpl::Deploy(DeployRequest request, Done<DeployOutcome> done) {
+  OnStrand([this, request = std::move(request), done = std::move(done)]() mutable {
+    OnDeploy(std::move(request), std::move(done));
+  });
+}
+
+absl::Status ControllerImpl::CheckRequest(const DeployRequest& request) {
+  if (stopped_) return WithReason(absl::UnavailableError("the server is stopping"), "STOPPING");
+  RETURN_IF_ERROR(ValidateAgentName(request.agent));
+  RETURN_IF_ERROR(ValidateVersionLabel(request.label));
+  const AgentEntry* agent = book_.Find(std::string_view(request.agent));
+  if (agent != nullptr && agent->closed) {
+    return WithReason(
+        absl::FailedPreconditionError(StrCat("agent '", request.agent, "' is being removed")),
+        "REMOVING");
+  }
+  if (agent == nullptr && book_.size() >= kMaxAgents) {
+    return WithReason(
+        absl::ResourceExhaustedError(StrCat("this server has ", kMaxAgents, " agents already")),
+        "TOO_MANY_AGENTS");
+  }
+  if (!request.module.empty() && !d_.artifacts->HasModule(request.module)) {
+    return WithFix(
+        WithReason(absl::NotFoundError(StrCat("no module with digest ", request.module.ToHex())),
+                   "NO_SUCH_MODULE"),
+        "upload it first, or send the module itself");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Revision> ControllerImpl::NewRevision(const DeployRequest& request,
+                                                     const AgentEntry* agent) {
+  Revision revision;
+  // Settings, limits and delivery carry over from what runs, unless the request sets them.
+  std::shared_ptr<const Revision> base = agent ? agent->Stable() : nullptr;
+  if (base) revision = *base;
+  if (!request.module.empty()) {
+    if (revision.module != request.module) revision.traits = {};
+    revision.module = request.module;
+  } else if (!base) {
+    return WithReason(
+        absl::FailedPreconditionError(
+            StrCat("agent '", request.agent, "' runs nothing yet, so there is nothing to change")),
+        "NO_STABLE_REVISION");
+  }
+  revision.agent = request.agent;
+  revision.version = request.label;
+  revision.created_ns = d_.clock->WallNanos();
+  revision.ref = {};
+  revision.deployment = {};
+  ApplyOverrides(request.overrides, &revision);
+  RETURN_IF_ERROR(ValidateLimits(revision.limits));
+  return revision;
+}
+
+// A label names one revision for good, unless that one never got traffic for good.
+absl::Status ControllerImpl::CheckLabel(const AgentEntry& agent, const Revision& revision) {
+  if (revision.version.empty()) return absl::OkStatus();
+  for (const auto& [number, other] : agent.revisions) {
+    if (other->version != revision.version || other->SameContent(revision)) continue;
+    Run* made_by = FindRun(other->deployment);
+    if (made_by != nullptr && made_by->status.running_ns == 0 && made_by->status.final()) continue;
+    return WithFix(WithReason(absl::AlreadyExistsError(
+                                  StrCat("version '", revision.version, "' of '", agent.record.name,
+                                         "' is ", other->Name(), ", which has other content")),
+                              "VERSION_EXISTS"),
+                   "choose another --version");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<deployment::DeploymentPlan> ControllerImpl::PlanFor(const DeploymentSpec& spec,
+                                                                   const AgentEntry* agent) {
+  deployment::PlanContext context;
+  context.has_stable = agent != nullptr && agent->route.stable.valid();
+  // What is being deployed now will be there when this one's turn comes (if not, its stages are
+  // skipped then).
+  if (agent != nullptr && agent->active.valid()) context.has_stable = true;
+  context.time_scale = d_.time_scale;
+  return deployment::ResolvePlan(spec, context);
+}
+
+std::vector<FieldChange> ControllerImpl::Changes(const Revision* before, const Revision& after) {
+  std::vector<FieldChange> changes;
+  const Revision none;
+  const Revision& old = before ? *before : none;
+  auto add = [&](std::string field, std::string a, std::string b) {
+    if (a != b || !before)
+      changes.push_back({std::move(field), before ? std::move(a) : "", std::move(b)});
+  };
+  add("module", old.module.ToHex(), after.module.ToHex());
+  add("version", old.version, after.version);
+  add("memory", FormatSize(old.limits.memory_bytes), FormatSize(after.limits.memory_bytes));
+  add("cpu", FormatCpu(old.limits.cpu_millis), FormatCpu(after.limits.cpu_millis));
+  add("deadline", FormatDuration(old.limits.deadline_ns), FormatDuration(after.limits.deadline_ns));
+  add("max_message", FormatSize(old.limits.max_message_bytes),
+      FormatSize(after.limits.max_message_bytes));
+  add("instances", StrCat(old.limits.instances), StrCat(after.limits.instances));
+  add("max_attempts", StrCat(old.delivery.max_attempts), StrCat(after.delivery.max_attempts));
+  for (const auto& [name, value] : after.settings) {
+    auto it = old.settings.find(name);
+    add(StrCat("settings.", name), it == old.settings.end() ? "" : it->second, value);
+  }
+  for (const auto& [name, value] : old.settings) {
+    if (!after.settings.contains(name)) add(StrCat("settings.", name), value, "");
+  }
+  return changes;
+}
+
+void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
+  if (absl::Status wrong = CheckRequest(request); !wrong.ok()) return done(std::move(wrong));
+  AgentEntry* agent = book_.Find(std::string_view(request.agent));
+  if (agent != nullptr && !request.idempotency_key.empty()) {
+    for (DeploymentId id : agent->history) {
+      Run* run = FindRun(id);
+      if (run != nullptr && run->status.idempotency_key == request.idempotency_key) {
+        return done(DeployOutcome{.view = ViewOf(*run)});
+      }
+    }
+  }
+  absl::StatusOr<Revision> revision = NewRevision(request, agent);
+  if (!revision.ok()) return done(revision.status());
+  absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(request.spec, agent);
+  if (!plan.ok()) return done(plan.status());
+  // What serves: in a cleanup window that is the candidate.
+  std::shared_ptr<const Revision> serving;
+  if (agent != nullptr) {
+    const bool cleanup = agent->route.candidate.valid() && !agent->active.valid();
+    serving = cleanup ? agent->Find(agent->route.candidate) : agent->Stable();
+    if (absl::Status wrong = CheckLabel(*agent, *revision); !wrong.ok())
+      return done(std::move(wrong));
+  }
+  std::vector<FieldChange> changes = Changes(serving.get(), *revision);
+  if (request.validate_only) {
+    return DryRun(*std::move(revision), plan->validate_limit_ns, std::move(changes),
+                  std::move(done));
+  }
+  if (serving && serving->SameContent(*revision) && !request.force) {
+    DeployOutcome outcome{.already_running = true};
+    if (Run* run = FindRun(serving->deployment); run != nullptr) outcome.view = ViewOf(*run);
+    return done(std::move(outcome));
+  }
+  if (agent != nullptr && agent->active.valid() && plan->queue == QueuePolicy::kRefuse) {
+    return done(WithFix(WithReason(absl::FailedPreconditionError(
+                                       StrCat("agent '", request.agent, "' is being deployed by ",
+                                              DeploymentName(agent->active))),
+                                   "DEPLOYMENT_IN_PROGRESS"),
+                        "wait for it, abort it, or deploy with --queue wait or --queue replace"));
+  }
+  Create(std::move(request), *std::move(revision), *std::move(plan), std::move(done));
+}
+
+void ControllerImpl::DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
+                            Done<DeployOutcome> done) {
+  d_.validator->Validate(revision, limit_ns,
+                         [this, changes = std::move(changes), done = std::move(done)](
+                             absl::StatusOr<validation::ValidationReport> report) mutable {
+                           OnStrand([changes = std::move(changes), done = std::move(done),
+                                     report = std::move(report)]() mutable {
+                             if (!report.ok()) return done(report.status());
+                             DeployOutcome outcome;
+                             outcome.validation = *std::move(report);
+                             outcome.changes = std::move(changes);
+                             done(std::move(outcome));
+                           });
+                         });
+}
+
+void ControllerImpl::Create(DeployRequest request, Revision revision,
+                            deployment::DeploymentPlan plan, Done<DeployOutcome> done) {
+  journal::CommitOp op;
+  AgentEntry* agent = book_.Find(std::string_view(request.agent));
+  if (agent == nullptr) agent = book_.Create(request.agent, d_.clock->WallNanos(), &op.rows);
+  auto run = std::make_unique<Run>();
+  deployment::DeploymentStatus& status = run->status;
+  status.id = DeploymentId(next_deployment_++);
+  revision.deployment = status.id;
+  std::shared_ptr<const Revision> candidate =
+      book_.AddRevision(agent, std::move(revision), &op.rows);
+  status.agent = request.agent;
+  status.label = request.label;
+  status.module = candidate->module;
+  status.candidate = candidate->ref;
+  const bool cleanup = agent->route.candidate.valid() && !agent->active.valid();
+  const RevisionNumber stable = cleanup ? agent->route.candidate : agent->route.stable;
+  if (stable.valid()) status.stable = RevisionRef{agent->record.id, stable};
+  status.plan = std::move(plan);
+  d_.random->Fill(status.salt);
+  status.idempotency_key = request.idempotency_key;
+
+  const bool queued = agent->active.valid();
+  const DeploymentId id = status.id;
+  absl::StatusOr<deployment::Transition> created =
+      deployment::Apply(status, deployment::Created{queued}, d_.clock->WallNanos());
+  CAXTON_ASSERT(created.ok(), "a fresh deployment can be created");
+  status = created->status;
+  agent->history.push_back(id);
+  std::vector<DeploymentId> overtaken;
+  DeploymentId replaced;
+  if (queued) {
+    overtaken = std::exchange(agent->queued, {id});  // the newest waiting one wins
+    if (status.plan.queue == QueuePolicy::kReplace) replaced = agent->active;
+  } else {
+    agent->active = id;
+  }
+  run->busy = true;
+  std::string bytes;
+  deployment::EncodeStatus(status, &bytes);
+  op.rows.Put(journal::Table::kDeployments, journal::DeploymentKey(id), std::move(bytes));
+  runs_[id] = std::move(run);
+  op.durable = [this, id, overtaken, replaced, effects = std::move(created->effects),
+                done = std::move(done)]() mutable {
+    OnStrand([this, id, overtaken, replaced, effects = std::move(effects),
+              done = std::move(done)]() mutable {
+      for (DeploymentId other : overtaken) Step(other, deployment::Abort{}, nullptr);
+      if (replaced.valid()) Step(replaced, deployment::Abort{}, nullptr);
+      if (Run* made = FindRun(id); made != nullptr) done(DeployOutcome{.view = ViewOf(*made)});
+      CarryOut(id, std::move(effects));
+      Finish(id);
+    });
+  };
+  ForgetOld(agent);
+  d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::Validate(DeployRequest request, Done<validation::ValidationReport> done) {
+  OnStrand([this, request = std::move(request), done = std::move(done)]() mutable {
+    if (absl::Status wrong = CheckRequest(request); !wrong.ok()) return done(std::move(wrong));
+    absl::StatusOr<Revision> revision =
+        NewRevision(request, book_.Find(std::string_view(request.agent)));
+    if (!revision.ok()) return done(revision.status());
+    d_.validator->Validate(
+        *revision, deployment::kDefaultValidateLimitNs,
+        [this, done = std::move(done)](absl::StatusOr<validation::ValidationReport> r) mutable {
+          OnStrand([done = std::move(done), r = std::move(r)]() mutable { done(std::move(r)); });
+        });
+  });
+}
+
+}  // namespace caxton::controller

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's inside. Where to look: controller.cc (construction, deploy), transitions.cc
+// (events, journal, effects), commands.cc (promote, rollback, remove, ...), recovery.cc, reads.cc
+// (views, watchers, explain).
+//
+// Thread rule: everything private runs on the strand.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "agent_book.h"
+#include "caxton/controller/controller.h"
+#include "caxton/deployment/state_machine.h"
+
+namespace caxton::controller {
+
+class ControllerImpl final : public Controller {
+ public:
+  explicit ControllerImpl(ControllerDeps deps);
+  ~ControllerImpl() override;
+
+  absl::Status Recover() override;
+  void Stop() override;
+
+  void Deploy(DeployRequest request, Done<DeployOutcome> done) override;
+  void Promote(std::string target, std::string from_stage, bool full,
+               Done<DeploymentView> done) override;
+  void Pause(std::string target, Done<DeploymentView> done) override;
+  void Resume(std::string target, Done<DeploymentView> done) override;
+  void Abort(std::string target, Done<DeploymentView> done) override;
+  void Retry(std::string target, std::string idempotency_key, Done<DeployOutcome> done) override;
+  void Rollback(RollbackRequest request, Done<RollbackOutcome> done) override;
+  void RemoveAgent(std::string name, router::RemoveMode mode, Done<RemoveOutcome> done) override;
+  void Validate(DeployRequest request, Done<validation::ValidationReport> done) override;
+
+  void GetDeployment(std::string target, Done<DeploymentView> done) override;
+  void ListDeployments(std::string agent, Done<std::vector<DeploymentView>> done) override;
+  void GetAgent(std::string name, Done<AgentView> done) override;
+  void ListAgents(Done<std::vector<AgentView>> done) override;
+  void History(std::string name, Done<std::vector<HistoryEntry>> done) override;
+  void Explain(std::string target, Done<Explanation> done) override;
+  void Watch(std::string target, Watcher changed, Done<uint64_t> done) override;
+  void Unwatch(uint64_t id) override;
+  void Observe(const Observation& observation) override;
+
+ private:
+  using Then = absl::AnyInvocable<void(absl::Status)>;
+
+  // One deployment. Its record is `status`; the rest is of this server's life.
+  struct Run {
+    deployment::DeploymentStatus status;
+    std::optional<validation::ValidationReport> validation;
+    std::unique_ptr<analysis::Judge> judge;
+    std::optional<analysis::JudgeNumbers> last_numbers;
+    bool judge_spoke = false;
+    // The running clock (stage or cleanup): elapsed = base + (now - since).
+    TimerId timer;
+    bool clock_runs = false;
+    int64_t clock_since_ns = 0;
+    int64_t clock_base_ns = 0;
+    // Events wait here while a transition's record is on its way to the disk.
+    bool busy = false;
+    std::deque<std::pair<deployment::Event, Then>> waiting;
+    uint64_t generation = 1;
+    int64_t rollback_decided_ns = 0;
+    uint64_t interrupted = 0, redelivered = 0;
+    std::vector<absl::AnyInvocable<void()>> when_rolled_back;
+  };
+  struct Watching {
+    DeploymentId deployment;
+    Watcher changed;
+  };
+
+  // -- controller.cc
+  void OnStrand(absl::AnyInvocable<void()> work);
+  void OnDeploy(DeployRequest request, Done<DeployOutcome> done);
+  absl::Status CheckRequest(const DeployRequest& request);
+  absl::StatusOr<Revision> NewRevision(const DeployRequest& request, const AgentEntry* agent);
+  absl::Status CheckLabel(const AgentEntry& agent, const Revision& revision);
+  absl::StatusOr<deployment::DeploymentPlan> PlanFor(const DeploymentSpec& spec,
+                                                     const AgentEntry* agent);
+  void Create(DeployRequest request, Revision revision, deployment::DeploymentPlan plan,
+              Done<DeployOutcome> done);
+  void DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
+              Done<DeployOutcome> done);
+  Run* FindRun(DeploymentId id);
+  absl::StatusOr<Run*> FindTarget(const std::string& target);
+  absl::Status NoSuchAgent(const std::string& name);
+  static std::vector<FieldChange> Changes(const Revision* before, const Revision& after);
+
+  // -- transitions.cc
+  // Applies `event`; `then` gets the outcome once the record is durable and the effects have begun.
+  void Step(DeploymentId id, deployment::Event event, Then then);
+  void Begin(Run* run, deployment::Event event, Then then);
+  void Finish(DeploymentId id);
+  void CarryOut(DeploymentId id, std::vector<deployment::Effect> effects);
+  void CarryOutWithdrawal(Run* run, deployment::Transition transition, Then then);
+  journal::CommitOp RecordOf(Run* run, const std::vector<deployment::Effect>& effects);
+  static journal::RouteRecord RouteFor(const AgentEntry& agent, const Run& run,
+                                       const deployment::PublishRoute& to);
+  void PublishAgent(AgentEntry* agent);
+  void Do(Run* run, const deployment::Effect& effect);
+  void DoValidate(Run* run);
+  void OnValidated(DeploymentId id, absl::StatusOr<validation::ValidationReport> report);
+  void DoPrepare(DeploymentId id);
+  void OnPrepared(DeploymentId id,
+                  absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers);
+  // Workers for `revision`; compiles it again where the cache has lost its code.
+  using WorkersReady =
+      absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>>)>;
+  void GetWorkers(const Revision& revision, int64_t limit_ns, bool may_compile, WorkersReady ready);
+  void StartWorkers(RevisionRef revision);
+  void SetRunning(RevisionRef revision, std::shared_ptr<supervisor::RevisionWorkers> workers);
+  void DoDrain(DeploymentId id, RevisionRef revision, int64_t deadline_ns);
+  void DoStopRevision(DeploymentId id, RevisionRef revision);
+  void StartJudge(Run* run);
+  void AskJudge(Run* run);
+  void ArmClock(Run* run, int64_t remaining_ns, bool cleanup);
+  void StopClock(Run* run);
+  int64_t ElapsedNs(const Run& run) const;
+  deployment::StageReport ReportOf(const Run& run) const;
+  void RunNextQueued(AgentEntry* agent);
+  void EndOlderCleanup(const Run& run, absl::AnyInvocable<void()> then);
+  void Tick();
+  void ForgetOld(AgentEntry* agent);
+
+  // -- commands.cc
+  void Command(std::string target, std::function<deployment::Event(const Run&)> event,
+               Done<DeploymentView> done);
+  void OnRollback(RollbackRequest request, Done<RollbackOutcome> done);
+  void RollbackRun(Run* run, int64_t drain_ns, Done<RollbackOutcome> done);
+  void Redeploy(AgentEntry* agent, RevisionNumber to, Done<RollbackOutcome> done);
+  absl::StatusOr<RevisionNumber> RollbackTarget(const AgentEntry& agent, RevisionNumber to);
+  bool Restorable(const AgentEntry& agent, RevisionNumber number) const;
+  void OnRemove(const std::string& name, router::RemoveMode mode, Done<RemoveOutcome> done);
+  void AwaitDrained(AgentId id, router::RemoveMode mode, RemoveOutcome outcome, int64_t deadline_ns,
+                    Done<RemoveOutcome> done);
+  void Discard(AgentId id, router::RemoveMode mode, RemoveOutcome outcome,
+               Done<RemoveOutcome> done);
+  void EraseAgent(AgentId id, RemoveOutcome outcome, Done<RemoveOutcome> done);
+  static void EraseRows(AgentId id, journal::RowBatch* rows);
+
+  // -- reads.cc
+  DeploymentView ViewOf(const Run& run);
+  AgentView ViewOf(const AgentEntry& agent);
+  void Notify(const Run& run, bool transition);
+
+  ControllerDeps d_;
+  bool stopped_ = false;
+  AgentBook book_;
+  std::map<DeploymentId, std::unique_ptr<Run>> runs_;
+  uint64_t next_deployment_ = 1;
+  bool ticking_ = false;
+  uint64_t next_watch_ = 1;
+  std::map<uint64_t, Watching> watching_;
+};
+
+}  // namespace caxton::controller

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Controller: runs deployments. One strand; each transition of the state machine
+// (caxton/deployment) is journaled before its effects where it gives traffic, and after its
+// withdrawal where it takes traffic. After a crash Recover continues every deployment where its
+// record says. docs/internals/life-of-a-deployment.md tells the whole way.
+//
+// Lifecycle: Make, Recover (before the router recovers and the API listens), serve, Stop; destroyed
+// after its strand has stopped. Thread rule: every method from any thread; callbacks run on the
+// controller's strand and must not block.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "caxton/base/clock.h"
+#include "caxton/base/executor.h"
+#include "caxton/base/random.h"
+#include "caxton/controller/views.h"
+#include "caxton/journal/journal.h"
+#include "caxton/router/router.h"
+#include "caxton/supervisor/artifact_store.h"
+#include "caxton/supervisor/supervisor.h"
+#include "caxton/validation/validator.h"
+
+namespace caxton::controller {
+
+template <typename T>
+using Done = absl::AnyInvocable<void(absl::StatusOr<T>)>;
+
+struct DeployRequest {
+  std::string agent;
+  std::string label;  // --version; may be empty
+  Digest module;      // in the artifact store; all zero: the stable revision's (agent set)
+  DeploymentSpec spec;
+  RevisionOverrides overrides;
+  bool force = false;
+  bool validate_only = false;
+  std::string idempotency_key;
+};
+
+struct RollbackRequest {
+  std::string target;  // an agent's name or "dep-N"
+  RevisionNumber to;   // 0: the last that was not withdrawn
+  int64_t drain_ns = 0;
+};
+
+struct ControllerDeps {
+  Executor* executor = nullptr;
+  journal::Journal* journal = nullptr;
+  const Clock* clock = nullptr;
+  RandomSource* random = nullptr;
+  router::Router* router = nullptr;
+  supervisor::Supervisor* supervisor = nullptr;
+  supervisor::ArtifactStore* artifacts = nullptr;
+  validation::Validator* validator = nullptr;
+  int64_t time_scale = 1;  // --dev --time-scale: divides stage durations
+  // Transitions, for logs and metrics; on the strand. May be empty.
+  std::function<void(const DeploymentView&, std::string_view event)> on_transition;
+};
+
+class Controller {
+ public:
+  static std::unique_ptr<Controller> Make(ControllerDeps deps);
+  virtual ~Controller() = default;
+
+  // Publishes the recorded routes and resumes deployments. Called once, before messages are
+  // recovered; not on the strand and before the strand has work.
+  virtual absl::Status Recover() = 0;
+  // No further transition begins.
+  virtual void Stop() = 0;
+
+  // ---- commands. `target` is an agent's name or "dep-N".
+  virtual void Deploy(DeployRequest request, Done<DeployOutcome> done) = 0;
+  virtual void Promote(std::string target, std::string from_stage, bool full,
+                       Done<DeploymentView> done) = 0;
+  virtual void Pause(std::string target, Done<DeploymentView> done) = 0;
+  virtual void Resume(std::string target, Done<DeploymentView> done) = 0;
+  virtual void Abort(std::string target, Done<DeploymentView> done) = 0;
+  virtual void Retry(std::string target, std::string idempotency_key, Done<DeployOutcome> done) = 0;
+  // Answers when the restored revision serves and the withdrawn one's workers are gone.
+  virtual void Rollback(RollbackRequest request, Done<RollbackOutcome> done) = 0;
+  virtual void RemoveAgent(std::string name, router::RemoveMode mode, Done<RemoveOutcome> done) = 0;
+  virtual void Validate(DeployRequest request, Done<validation::ValidationReport> done) = 0;
+
+  // ---- reads
+  virtual void GetDeployment(std::string target, Done<DeploymentView> done) = 0;
+  // Newest first; of one agent, or of all where `agent` is empty.
+  virtual void ListDeployments(std::string agent, Done<std::vector<DeploymentView>> done) = 0;
+  virtual void GetAgent(std::string name, Done<AgentView> done) = 0;
+  virtual void ListAgents(Done<std::vector<AgentView>> done) = 0;
+  virtual void History(std::string name, Done<std::vector<HistoryEntry>> done) = 0;
+  virtual void Explain(std::string target, Done<Explanation> done) = 0;
+
+  // `changed` gets the current view at once, then one after each transition and about one a second
+  // while a clock runs, until Unwatch. `done` gets the id for Unwatch.
+  using Watcher = std::function<void(const DeploymentView& view, bool transition)>;
+  virtual void Watch(std::string target, Watcher changed, Done<uint64_t> done) = 0;
+  virtual void Unwatch(uint64_t id) = 0;
+
+  // From the router's observer: one settled first run.
+  virtual void Observe(const Observation& observation) = 0;
+};
+
+// "canary 5%", "full", "validate", "cleanup", ...: what `from_stage` of Promote names.
+std::string StageName(const deployment::DeploymentStatus& status);
+
+}  // namespace caxton::controller

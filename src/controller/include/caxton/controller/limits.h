@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller's limits. Each is tested at its edge.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace caxton::controller {
+
+inline constexpr size_t kMaxAgents = 20'000;
+inline constexpr size_t kMaxArtifactsPerAgent = 10;  // revisions a rollback can return to
+inline constexpr size_t kMaxDeploymentsPerAgent =
+    100;  // kept on record; the oldest final ones go first
+inline constexpr size_t kMaxWatchers = 10'000;
+inline constexpr int64_t kTickNs = 1'000'000'000;  // progress to the journal, judge and watchers
+inline constexpr int64_t kDrainPollNs = 2'000'000;
+inline constexpr int64_t kDefaultDrainNs = 30'000'000'000;  // where a drain has no bound of its own
+inline constexpr int64_t kMaxDrainNs = 600'000'000'000;
+inline constexpr int64_t kPrepareGraceNs =
+    5'000'000'000;  // for a restart's StartRevision, on top of warm_up
+
+}  // namespace caxton::controller

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Views for others, watchers, and a verdict computed again from the journal.
+#include <algorithm>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/controller/limits.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+
+DeploymentView ControllerImpl::ViewOf(const Run& run) {
+  DeploymentView view;
+  view.status = run.status;
+  if (AgentEntry* agent = book_.Find(run.status.candidate.agent); agent != nullptr) {
+    view.candidate = agent->Find(run.status.candidate.number);
+    view.stable = agent->Find(run.status.stable.number);
+  }
+  view.numbers = run.judge ? std::optional(run.judge->Numbers()) : run.last_numbers;
+  view.validation = run.validation;
+  view.elapsed_ns = ElapsedNs(run);
+  if (run.clock_runs) {
+    deployment::DeploymentStatus now = run.status;
+    (now.state == deployment::DeploymentState::kRunning ? now.cleanup_elapsed_ns
+                                                        : now.stage_elapsed_ns) = view.elapsed_ns;
+    view.remaining_ns = now.RemainingNs();
+  }
+  view.interrupted = run.interrupted;
+  view.redelivered = run.redelivered;
+  view.generation = run.generation;
+  return view;
+}
+
+AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
+  AgentView view;
+  view.record = agent.record;
+  view.stable = agent.Find(agent.route.stable);
+  view.candidate = agent.Find(agent.route.candidate);
+  view.weight_ppm = agent.route.weight_ppm;
+  DeploymentId newest = agent.active;
+  if (!newest.valid() && !agent.history.empty()) newest = agent.history.back();
+  if (auto it = runs_.find(newest); it != runs_.end()) view.deployment = it->second->status;
+  auto workers = [&agent](RevisionNumber number) -> std::optional<supervisor::WorkersStatus> {
+    auto it = agent.running.find(number);
+    if (it == agent.running.end()) return std::nullopt;
+    return it->second.workers->status();
+  };
+  view.stable_workers = workers(agent.route.stable);
+  view.candidate_workers = workers(agent.route.candidate);
+  view.counters = d_.journal->Counters(agent.record.id);
+  view.refused = agent.load->refused.load();
+  if (auto it = agent.running.find(agent.route.stable); it != agent.running.end()) {
+    view.stable_handled = it->second.load->handled.load();
+    view.stable_failed = it->second.load->failed.load();
+  }
+  return view;
+}
+
+void ControllerImpl::GetDeployment(std::string target, Done<DeploymentView> done) {
+  OnStrand([this, target = std::move(target), done = std::move(done)]() mutable {
+    absl::StatusOr<Run*> run = FindTarget(target);
+    if (!run.ok()) return done(run.status());
+    done(ViewOf(**run));
+  });
+}
+
+void ControllerImpl::ListDeployments(std::string name, Done<std::vector<DeploymentView>> done) {
+  OnStrand([this, name = std::move(name), done = std::move(done)]() mutable {
+    if (!name.empty() && book_.Find(std::string_view(name)) == nullptr)
+      return done(NoSuchAgent(name));
+    std::vector<DeploymentView> views;
+    for (auto it = runs_.rbegin(); it != runs_.rend(); ++it) {
+      if (name.empty() || it->second->status.agent == name) views.push_back(ViewOf(*it->second));
+    }
+    done(std::move(views));
+  });
+}
+
+void ControllerImpl::GetAgent(std::string name, Done<AgentView> done) {
+  OnStrand([this, name = std::move(name), done = std::move(done)]() mutable {
+    AgentEntry* agent = book_.Find(std::string_view(name));
+    if (agent == nullptr) return done(NoSuchAgent(name));
+    done(ViewOf(*agent));
+  });
+}
+
+void ControllerImpl::ListAgents(Done<std::vector<AgentView>> done) {
+  OnStrand([this, done = std::move(done)]() mutable {
+    std::vector<AgentView> views;
+    for (AgentEntry* agent : book_.All()) views.push_back(ViewOf(*agent));
+    done(std::move(views));
+  });
+}
+
+void ControllerImpl::History(std::string name, Done<std::vector<HistoryEntry>> done) {
+  OnStrand([this, name = std::move(name), done = std::move(done)]() mutable {
+    AgentEntry* agent = book_.Find(std::string_view(name));
+    if (agent == nullptr) return done(NoSuchAgent(name));
+    std::vector<HistoryEntry> entries;
+    for (auto it = agent->revisions.rbegin(); it != agent->revisions.rend(); ++it) {
+      HistoryEntry entry{.revision = *it->second};
+      if (Run* run = FindRun(it->second->deployment); run != nullptr)
+        entry.deployment = run->status;
+      entry.withdrawn = agent->IsWithdrawn(it->first);
+      entry.restorable = Restorable(*agent, it->first);
+      entries.push_back(std::move(entry));
+    }
+    done(std::move(entries));
+  });
+}
+
+void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
+  OnStrand([this, target = std::move(target), done = std::move(done)]() mutable {
+    absl::StatusOr<Run*> found = FindTarget(target);
+    if (!found.ok()) return done(found.status());
+    const Run& run = **found;
+    if (run.status.plan.conditions.empty()) {
+      return done(
+          WithReason(absl::FailedPreconditionError(StrCat(deployment::DeploymentName(run.status.id),
+                                                          " is not judged: it has no conditions")),
+                     "NOT_JUDGED"));
+    }
+    Explanation explanation;
+    explanation.view = ViewOf(run);
+    std::unique_ptr<analysis::Judge> judge =
+        analysis::MakeThresholdJudge(run.status.plan.conditions);
+    absl::Status read = d_.journal->ScanEvidence(run.status.id, [&](const Observation& seen) {
+      // What came after the verdict did not make it.
+      if (judge->Fired().has_value()) return;
+      judge->Observe(seen);
+      ++explanation.evidence;
+    });
+    if (!read.ok()) return done(read);
+    explanation.numbers = judge->Numbers();
+    if (auto fired = judge->Fired(); fired.has_value()) explanation.recomputed = *fired;
+    const deployment::VerdictKind recorded = run.status.verdict.kind;
+    const bool both_failed = recorded == deployment::VerdictKind::kFailed &&
+                             explanation.recomputed.kind == deployment::VerdictKind::kFailed;
+    const bool neither = recorded != deployment::VerdictKind::kFailed &&
+                         explanation.recomputed.kind != deployment::VerdictKind::kFailed;
+    explanation.matches = both_failed || neither;
+    done(std::move(explanation));
+  });
+}
+
+void ControllerImpl::Watch(std::string target, Watcher changed, Done<uint64_t> done) {
+  OnStrand([this, target = std::move(target), changed = std::move(changed),
+            done = std::move(done)]() mutable {
+    absl::StatusOr<Run*> run = FindTarget(target);
+    if (!run.ok()) return done(run.status());
+    if (watching_.size() >= kMaxWatchers) {
+      return done(WithReason(absl::ResourceExhaustedError("too many callers watch deployments"),
+                             "TOO_MANY_WATCHERS"));
+    }
+    const uint64_t id = next_watch_++;
+    const DeploymentView view = ViewOf(**run);
+    done(id);
+    changed(view, true);
+    watching_[id] = Watching{(*run)->status.id, std::move(changed)};
+  });
+}
+
+void ControllerImpl::Unwatch(uint64_t id) {
+  OnStrand([this, id] { watching_.erase(id); });
+}
+
+void ControllerImpl::Notify(const Run& run, bool transition) {
+  std::vector<Watcher> watchers;
+  for (const auto& [id, watching] : watching_) {
+    if (watching.deployment == run.status.id) watchers.push_back(watching.changed);
+  }
+  if (watchers.empty()) return;
+  const DeploymentView view = ViewOf(run);
+  for (const Watcher& watcher : watchers) watcher(view, transition);
+}
+
+}  // namespace caxton::controller

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// After a restart: the book from the journal, the recorded routes to the router (without workers:
+// messages wait), then every deployment goes on from its record.
+#include <algorithm>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+
+using deployment::DeploymentState;
+
+absl::Status ControllerImpl::Recover() {
+  ASSIGN_OR_RETURN(journal::JournalImage image, d_.journal->RecoverImage());
+  book_.Load(image);
+  for (auto& [id, bytes] : image.deployments) {
+    absl::StatusOr<deployment::DeploymentStatus> status = deployment::DecodeStatus(bytes);
+    if (!status.ok()) return Annotate(status.status(), deployment::DeploymentName(id));
+    next_deployment_ = std::max(next_deployment_, id.value() + 1);
+    AgentEntry* agent = book_.Find(status->candidate.agent);
+    if (agent == nullptr) continue;
+    agent->history.push_back(id);
+    if (!status->final()) {
+      if (status->queued) {
+        agent->queued.push_back(id);
+      } else if (status->state == DeploymentState::kValidating ||
+                 status->state == DeploymentState::kDeploying) {
+        agent->active = id;
+      }
+    }
+    auto run = std::make_unique<Run>();
+    run->status = *std::move(status);
+    runs_[id] = std::move(run);
+  }
+  // A removal that was cut short: its tombstone is there, its rows may be.
+  journal::CommitOp leftovers;
+  for (const journal::AgentRecord& record : image.agents) {
+    if (record.removed) EraseRows(record.id, &leftovers.rows);
+  }
+  if (!leftovers.rows.empty()) d_.journal->committer().Submit(std::move(leftovers));
+  std::vector<Digest> kept;
+  for (AgentEntry* agent : book_.All()) {
+    for (const auto& [number, revision] : agent->revisions) {
+      if (Restorable(*agent, number) || number == agent->route.stable ||
+          number == agent->route.candidate || runs_.contains(revision->deployment)) {
+        kept.push_back(revision->module);
+      }
+    }
+    PublishAgent(agent);
+  }
+  RETURN_IF_ERROR(d_.artifacts->Sweep(kept));
+  OnStrand([this] {
+    std::vector<DeploymentId> unfinished;
+    for (const auto& [id, run] : runs_) {
+      if (!run->status.final()) unfinished.push_back(id);
+    }
+    for (DeploymentId id : unfinished) Step(id, deployment::Recovered{}, nullptr);
+    // A queued deployment whose turn had come when the server died.
+    for (AgentEntry* agent : book_.All()) {
+      if (!agent->active.valid() && !agent->queued.empty()) RunNextQueued(agent);
+    }
+  });
+  return absl::OkStatus();
+}
+
+}  // namespace caxton::controller
