@@ -18,7 +18,7 @@ static int Drawn(uint64_t percent) {
 #endif
 
 #ifdef GREETER_SPINS
-// A guest cannot sleep: arithmetic that no compiler shortens. About 2 ns a round.
+// A guest cannot sleep: arithmetic that no compiler shortens. About 3 ns a round.
 static uint64_t Spin(uint64_t rounds) {
   uint64_t x = 88172645463325252u;
   for (uint64_t i = 0; i < rounds; ++i) {
@@ -36,7 +36,7 @@ CAXTON_HANDLE_MESSAGE(content) {
 #endif
 #ifdef GREETER_SPINS
   if (Drawn(caxton_setting_number("slow_percent", 5)) &&
-      Spin(caxton_setting_number("spin", 100000000)) == 0) {
+      Spin(caxton_setting_number("spin", 80000000)) == 0) {
     return CAXTON_RETRY;  // never: xorshift does not reach 0
   }
 #endif

@@ -29,8 +29,8 @@ static __attribute__((noinline)) int32_t Recurse(const volatile char* above) {
 }
 
 static int32_t Divide(void) {
-  volatile int32_t zero = 0;
-  return 1 / zero;
+  volatile int32_t dividend = 100, zero = 0;
+  return dividend / zero;
 }
 
 static int32_t OutOfBounds(void) { return *(volatile int32_t*)0xfffffff0u; }
