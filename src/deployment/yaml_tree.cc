@@ -98,9 +98,9 @@ class Builder final : public YAML::EventHandler {
       return &frame.node->items.emplace_back(std::move(node));
     }
     if (frame.key.has_value()) {
-      frame.node->entries.emplace_back(std::move(*frame.key), std::move(node));
+      frame.node->entries.push_back({std::move(*frame.key), std::move(node)});
       frame.key.reset();
-      return &frame.node->entries.back().second;
+      return &frame.node->entries.back().value;
     }
     if (node.kind != YamlNode::Kind::kScalar) Fail(mark, "the name of a field must be plain text");
     if (!frame.keys.insert(node.text).second) {

@@ -7,19 +7,25 @@
 
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 namespace caxton::deployment {
+
+struct YamlEntry;
 
 struct YamlNode {
   enum class Kind { kNull, kScalar, kList, kMap };
   Kind kind = Kind::kNull;
   int line = 0;  // from 1
   int column = 0;
-  std::string text;                                    // scalar, as written
-  std::vector<YamlNode> items;                         // list
-  std::vector<std::pair<YamlNode, YamlNode>> entries;  // map, in order; keys are scalars, unique
+  std::string text;                // scalar, as written
+  std::vector<YamlNode> items;     // list
+  std::vector<YamlEntry> entries;  // map, in order; keys are scalars, unique
+};
+
+struct YamlEntry {
+  YamlNode key;
+  YamlNode value;
 };
 
 struct YamlFault {
