@@ -18,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "caxton/base/mutex.h"
 #include "caxton/ipc/limits.h"
 #include "caxton/ipc/ring.h"
 #include "caxton/ipc/slot.h"
@@ -60,7 +61,8 @@ class ServerChannel {
   void Interrupt(Ticket ticket);
   // The same for every ticket up to and including this one (withdrawal).
   void InterruptThrough(Ticket ticket);
-  // Finish the running step, then exit.
+  // Finish the running step, then exit; nothing can be sent to the worker from now on, its results
+  // still come.
   void RequestStop();
   uint64_t heartbeat() const;
   // The message the worker says it is executing; invalid: none.
@@ -80,6 +82,8 @@ class ServerChannel {
   RingWriter writer_;
   RingReader reader_;
   std::atomic<uint32_t> next_interrupt_{0};
+  Mutex interrupt_mutex_;
+  uint64_t interrupt_through_ ABSL_GUARDED_BY(interrupt_mutex_) = 0;
 };
 
 // The worker's end.
