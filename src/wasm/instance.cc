@@ -27,7 +27,8 @@ wasmtime_error_t* OnEpoch(wasmtime_context_t*, void* data, uint64_t* delta,
                           wasmtime_update_deadline_kind_t* kind) {
   auto& state = *static_cast<HostState*>(data);
   const StepControl& control = state.control();
-  if (control.interrupts != nullptr && control.interrupts->IsKilled(state.ticket())) {
+  if (control.interrupts != nullptr && state.ticket().valid() &&
+      control.interrupts->IsKilled(state.ticket())) {
     state.Stop(StopReason::kInterrupted, "interrupted by the server");
     return wasmtime_error_new("interrupted by the server");
   }
@@ -38,6 +39,12 @@ wasmtime_error_t* OnEpoch(wasmtime_context_t*, void* data, uint64_t* delta,
   *delta = kEpochDelta;
   *kind = WASMTIME_UPDATE_DEADLINE_CONTINUE;
   return nullptr;
+}
+
+// How a guest ends that was refused memory: it aborts, or writes through the null pointer it got.
+bool IsAllocationFailure(int trap_code) {
+  return trap_code == WASMTIME_TRAP_CODE_UNREACHABLE_CODE_REACHED ||
+         trap_code == WASMTIME_TRAP_CODE_MEMORY_OUT_OF_BOUNDS;
 }
 
 std::string FormatFailure(std::string_view reason, const CallFailure& failure) {
@@ -126,7 +133,7 @@ struct Instance::Impl {
     if (code == WASMTIME_TRAP_CODE_OUT_OF_FUEL) {
       return {StepOutcome::kOutOfFuel, FormatFailure("out of fuel", failure)};
     }
-    if (code != WASMTIME_TRAP_CODE_STACK_OVERFLOW && AtMemoryLimit()) {
+    if (IsAllocationFailure(code) && AtMemoryLimit()) {
       return {StepOutcome::kMemoryLimit,
               FormatFailure(StrCat("trapped with all of its memory in use (", state.MemorySize(),
                                    " of ", config.memory_bytes, " bytes): ", reason),
@@ -135,7 +142,7 @@ struct Instance::Impl {
     return {StepOutcome::kTrapped, FormatFailure(StrCat("trap: ", reason), failure)};
   }
 
-  absl::Status Instantiate(const Module::Impl& module);
+  void MakeStore(const Module::Impl& module);
   absl::Status Initialize();
   End Handle(const Envelope& message, int32_t* code);
   // Calls an optional export outside of steps; `*slots` as in Call.
@@ -143,14 +150,13 @@ struct Instance::Impl {
                          wasmtime_val_raw_t* slots);
 };
 
-absl::Status Instance::Impl::Instantiate(const Module::Impl& module) {
+void Instance::Impl::MakeStore(const Module::Impl& module) {
   exports = module.exports;
   store.reset(wasmtime_store_new(module.engine->impl().engine.get(), &state, nullptr));
   context = wasmtime_store_context(store.get());
   wasmtime_store_limiter(store.get(), config.memory_bytes, kMaxTableElements, 1,
                          kMaxTablesPerModule, 1);
   wasmtime_store_epoch_deadline_callback(store.get(), &OnEpoch, &state, nullptr);
-  return absl::OkStatus();
 }
 
 absl::Status Instance::Impl::Initialize() {
@@ -194,7 +200,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Create(const Module& module,
                                                            const AgentConfig& config,
                                                            const StepControl& control) {
   auto impl = std::make_unique<Impl>(config);
-  RETURN_IF_ERROR(impl->Instantiate(module.impl()));
+  impl->MakeStore(module.impl());
   StepResult log;  // catches what initialization logs
   impl->state.BeginPhase(Phase::kStart, config.init_time_ns, config.init_seed);
   impl->state.BeginStep(nullptr, &log);

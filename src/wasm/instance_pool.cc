@@ -40,9 +40,17 @@ absl::StatusOr<std::unique_ptr<Instance>> InstancePool::Take() {
   return instance;
 }
 
-void InstancePool::Return(std::unique_ptr<Instance> instance) {
-  if (instance == nullptr || !options_.reused || !instance->usable()) return;
-  if (ready_.size() < options_.prepared) ready_.push_back(std::move(instance));
+std::unique_ptr<Instance> InstancePool::Keep(std::unique_ptr<Instance> instance) {
+  const bool again = options_.reused && instance->usable() && ready_.size() < options_.prepared;
+  if (again) ready_.push_back(std::move(instance));
+  return instance;  // null where it was kept
+}
+
+void InstancePool::Shutdown(const StepControl& control) {
+  if (options_.reused) {
+    for (const auto& instance : ready_) instance->Shutdown(control);
+  }
+  ready_.clear();
 }
 
 absl::StatusOr<bool> InstancePool::RefillOne() {

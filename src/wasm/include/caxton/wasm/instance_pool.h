@@ -33,12 +33,18 @@ class InstancePool final {
 
   // A prepared instance, else a new one; an error where none can be made.
   absl::StatusOr<std::unique_ptr<Instance>> Take();
-  // Keeps it if it may run again, else drops it.
-  void Return(std::unique_ptr<Instance> instance);
+  // Keeps an instance that may run again; else gives it back, to be dropped when that disturbs
+  // nobody.
+  std::unique_ptr<Instance> Keep(std::unique_ptr<Instance> instance);
   // Makes at most one instance. Ok(false): there was nothing to do.
   absl::StatusOr<bool> RefillOne();
 
+  // Tells kept instances that they are going to be dropped, and drops all.
+  void Shutdown(const StepControl& control);
+
   size_t ready() const { return ready_.size(); }
+  // The one that Take would give; there is one.
+  const Instance& next() const { return *ready_.back(); }
 
  private:
   absl::StatusOr<std::unique_ptr<Instance>> Make();

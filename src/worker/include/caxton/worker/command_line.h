@@ -13,7 +13,8 @@
 
 namespace caxton::worker {
 
-// `initialize` false: static checks only (--inspect); true: compile and initialize as well (--validate).
+// `initialize` false: static checks only (--inspect); true: compile and initialize as well
+// (--validate).
 struct InspectCommand {
   std::string path;
   bool initialize = false;

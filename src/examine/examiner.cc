@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/examine/examiner.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "caxton/base/assert.h"
+#include "caxton/base/strings.h"
+#include "caxton/model/limits.h"
+#include "caxton/wasm/abi.h"
+#include "caxton/wasm/epoch_ticker.h"
+#include "caxton/wasm/module.h"
+#include "checks.h"
+#include "findings.h"
+#include "manifest.h"
+#include "module_reader.h"
+
+namespace caxton::examine {
+namespace {
+
+constexpr uint64_t kPageBytes = 64 << 10;
+
+struct Work {
+  const wasm::Engine& engine;
+  std::string_view wasm;
+  const ExamineOptions& options;
+  Findings findings;
+  ExamineReport report;
+  bool has_manifest = false;
+};
+
+void ReadManifestSection(const ModuleShape& shape, Work& work) {
+  const std::string place = StrCat("section ", wasm::kManifestSection);
+  for (const CustomSection& section : shape.customs) {
+    if (section.name != wasm::kManifestSection) continue;
+    if (work.has_manifest) {
+      work.findings.Error("BAD_MANIFEST", place, "the module has more than one manifest section",
+                          "keep one");
+      return;
+    }
+    work.has_manifest = true;
+    ReadManifest(section.bytes, place, work.options.config.agent, &work.report.traits,
+                 &work.findings);
+  }
+}
+
+void NoteStats(const ModuleShape& shape, Work& work) {
+  ModuleStats& stats = work.report.stats;
+  stats.imports = static_cast<uint32_t>(shape.imports.size());
+  stats.exports = static_cast<uint32_t>(shape.exports.size());
+  if (!shape.memories.empty()) {
+    const MemoryShape& memory = shape.memories.front();
+    // Pages of a hostile 64-bit memory may overflow; that one is refused anyway.
+    stats.memory_min_bytes = memory.min_pages * kPageBytes;
+    stats.memory_max_bytes = memory.max_pages.value_or(0) * kPageBytes;
+  }
+  for (const Export& item : shape.exports) {
+    if (item.name == "health_check") work.report.traits.has_health_check = true;
+  }
+}
+
+void RefuseSize(uint64_t bytes, Findings* findings) {
+  findings->Error("TOO_LARGE", "",
+                  StrCat("the file has ", bytes, " bytes, the limit is ", kMaxModuleBytes),
+                  "strip debug information (wasm-strip, or -s), or optimize for size");
+}
+
+void CheckStatically(Work& work) {
+  if (work.wasm.size() > kMaxModuleBytes) return RefuseSize(work.wasm.size(), &work.findings);
+  if (!CheckHeader(work.wasm, &work.findings)) return;
+  const absl::Status valid = work.engine.Validate(work.wasm);
+  if (!valid.ok()) {
+    work.findings.Error("INVALID_MODULE", "",
+                        StrCat("the module is not valid, or uses a proposal that is not "
+                               "accepted: ",
+                               valid.message()),
+                        "build for WebAssembly 2.0 without threads, 64-bit memory, exceptions, "
+                        "garbage collection, tail calls and relaxed SIMD");
+  }
+  const ModuleShape shape = ReadModule(work.wasm);
+  NoteStats(shape, work);
+  // Of an invalid module only what could be read is judged: nothing may be called missing.
+  if (valid.ok() || shape.complete) {
+    CheckImports(shape, &work.findings);
+    CheckExports(shape, &work.findings);
+    CheckMemory(shape, work.options.config.memory_bytes, &work.findings);
+    CheckTables(shape, &work.findings);
+  }
+  ReadManifestSection(shape, work);
+  if (shape.has_start) {
+    work.findings.Note("START_FUNCTION", "start section",
+                       "the module has a start function: it may call log only, other imports "
+                       "answer that they are not allowed");
+  }
+}
+
+void Finish(uint64_t module_bytes, Findings* findings, ExamineReport* report) {
+  report->findings = findings->Take();
+  report->engine = StrCat("wasmtime ", wasm::Engine::Version());
+  report->engine_config = wasm::Engine::ConfigHash().ToHex();
+  report->stats.module_bytes = module_bytes;
+}
+
+void NoteLog(const std::vector<LogLine>& logs, Work& work) {
+  for (const LogLine& line : logs) {
+    if (work.report.log.size() >= kMaxReportLogLines) return;
+    work.report.log.push_back(line.text);
+  }
+}
+
+void Initialize(const std::string& native, Work& work) {
+  const ExamineOptions& options = work.options;
+  const auto module = wasm::Module::LoadBytes(work.engine, native);
+  if (!module.ok()) {
+    work.findings.Error("LOAD_FAILED", "", std::string(module.status().message()),
+                        "report this: the module passed every check and could not be loaded");
+    return;
+  }
+  wasm::EpochTicker ticker(work.engine);
+  const wasm::EpochTicker::Scope scope(ticker);
+  wasm::StepControl control;
+  control.clock = options.clock;
+  control.deadline_mono_ns = options.clock->MonoNanos() + options.init_limit_ns;
+  control.fuel = wasm::kFuelPerInit;
+  const auto instance = (*module)->NewInstance(options.config, control);
+  if (!instance.ok()) {
+    work.findings.Error("INIT_FAILED", "initialization",
+                        StrCat("the module cannot be initialized: ", instance.status().message()),
+                        "correct what _initialize and agent_init do; they may call log, now, "
+                        "random and config_get only, and must be quick");
+    return;
+  }
+  const wasm::InitStats& stats = (*instance)->init_stats();
+  work.report.stats.init_fuel = stats.fuel;
+  work.report.stats.memory_after_init = stats.memory_bytes;
+  work.report.stats.initialized = true;
+  NoteLog(stats.logs, work);
+  if (work.has_manifest) return;
+  const absl::StatusOr<std::string> manifest = (*instance)->Capabilities(control);
+  if (!manifest.ok()) {
+    work.findings.Error("BAD_MANIFEST", "export get_capabilities",
+                        std::string(manifest.status().message()),
+                        "return the manifest as JSON, or export no get_capabilities");
+  } else if (!manifest->empty()) {
+    ReadManifest(*manifest, "export get_capabilities", options.config.agent, &work.report.traits,
+                 &work.findings);
+  }
+}
+
+}  // namespace
+
+ExamineReport TooLarge(uint64_t bytes) {
+  ExamineReport report;
+  Findings findings;
+  RefuseSize(bytes, &findings);
+  Finish(bytes, &findings, &report);
+  return report;
+}
+
+ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
+                          const ExamineOptions& options) {
+  CAXTON_ASSERT(options.clock != nullptr, "examining takes time, and says how much");
+  Work work{engine, wasm, options, {}, {}};
+  const int64_t start = options.clock->MonoNanos();
+  CheckStatically(work);
+  work.report.stats.check_ns = options.clock->MonoNanos() - start;
+  Finish(wasm.size(), &work.findings, &work.report);
+  return std::move(work.report);
+}
+
+Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
+                          const ExamineOptions& options,
+                          absl::FunctionRef<void(ExaminePhase)> on_phase) {
+  CAXTON_ASSERT(options.clock != nullptr, "examining takes time, and says how much");
+  Work work{engine, wasm, options, {}, {}};
+  ModuleStats& stats = work.report.stats;
+  std::string native;
+  int64_t mark = options.clock->MonoNanos();
+  const auto lap = [&mark, &options] {
+    const int64_t now = options.clock->MonoNanos();
+    return now - std::exchange(mark, now);
+  };
+  on_phase(ExaminePhase::kChecking);
+  CheckStatically(work);
+  stats.check_ns = lap();
+  if (!work.findings.has_error()) {
+    on_phase(ExaminePhase::kCompiling);
+    absl::StatusOr<std::string> compiled = engine.Compile(wasm);
+    stats.compile_ns = lap();
+    if (compiled.ok()) {
+      native = *std::move(compiled);
+      stats.code_bytes = native.size();
+      on_phase(ExaminePhase::kInitializing);
+      Initialize(native, work);
+      stats.init_ns = lap();
+    } else {
+      work.findings.Error("COMPILE_FAILED", "", std::string(compiled.status().message()),
+                          "make the module's functions smaller, or report this");
+    }
+  }
+  Finish(wasm.size(), &work.findings, &work.report);
+  if (!work.report.ok()) native.clear();
+  return {std::move(work.report), std::move(native)};
+}
+
+}  // namespace caxton::examine

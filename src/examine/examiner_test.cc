@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/examine/examiner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "caxton/base/strings.h"
+#include "module_reader.h"
+
+namespace caxton::examine {
+namespace {
+
+using ::testing::Contains;
+using ::testing::Field;
+using ::testing::HasSubstr;
+
+constexpr std::string_view kGood = R"((module
+  (memory (export "memory") 2)
+  (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+  (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))";
+
+class ExaminerTest : public ::testing::Test {
+ protected:
+  ExaminerTest() {
+    options_.clock = &clock_;
+    options_.config.memory_bytes = 1 << 20;
+  }
+  ExamineReport Check(std::string_view wasm) { return CheckModule(*engine_, wasm, options_); }
+  ExamineReport CheckWat(std::string_view wat) { return Check(*wasm::Engine::WatToWasm(wat)); }
+  static std::vector<std::string> Codes(const ExamineReport& report) {
+    std::vector<std::string> codes;
+    for (const Finding& finding : report.findings) codes.push_back(finding.code);
+    return codes;
+  }
+
+  SystemClock clock_;
+  ExamineOptions options_;
+  std::unique_ptr<wasm::Engine> engine_ = *wasm::Engine::Create({});
+};
+
+TEST_F(ExaminerTest, GoodModulePassesEveryPart) {
+  std::vector<ExaminePhase> phases;
+  const std::string wasm = *wasm::Engine::WatToWasm(kGood);
+  const Examination examination = ExamineModule(
+      *engine_, wasm, options_, [&phases](ExaminePhase phase) { phases.push_back(phase); });
+  EXPECT_TRUE(examination.report.ok());
+  EXPECT_FALSE(examination.native.empty());
+  EXPECT_TRUE(examination.report.stats.initialized);
+  EXPECT_EQ(examination.report.stats.memory_min_bytes, 2u << 16);
+  EXPECT_EQ(examination.report.engine, StrCat("wasmtime ", wasm::Engine::Version()));
+  EXPECT_EQ(phases, (std::vector{ExaminePhase::kChecking, ExaminePhase::kCompiling,
+                                 ExaminePhase::kInitializing}));
+}
+
+TEST_F(ExaminerTest, ReportSurvivesItsEncoding) {
+  const ExamineReport report = CheckWat(R"((module (import "caxton" "rplay" (func))))");
+  std::string bytes;
+  EncodeExamineReport(report, &bytes);
+  const auto decoded = DecodeExamineReport(bytes);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(*decoded, report);
+  for (size_t size = 0; size < bytes.size(); ++size) {
+    EXPECT_FALSE(DecodeExamineReport(std::string_view(bytes).substr(0, size)).ok());
+  }
+}
+
+TEST_F(ExaminerTest, WhatIsNoModuleIsToldFromItsBytes) {
+  const struct {
+    std::string_view bytes;
+    std::string_view says;
+  } cases[] = {{"", "empty"},
+               {"(module)", "text form"},
+               {"\x7f"
+                "ELF....",
+                "native"},
+               {"hello, world", "no WebAssembly module"},
+               {std::string_view("\0asm", 4), "middle of its header"},
+               {std::string_view("\0asm\xd\0\1\0", 8), "component"},
+               {std::string_view("\0asm\7\0\0\0", 8), "unknown version"}};
+  for (const auto& [bytes, says] : cases) {
+    const ExamineReport report = Check(bytes);
+    ASSERT_EQ(report.findings.size(), 1u) << says;
+    EXPECT_THAT(report.findings[0].message, HasSubstr(std::string(says)));
+    EXPECT_FALSE(report.findings[0].fix.empty());
+  }
+}
+
+TEST_F(ExaminerTest, TruncatedModuleIsInvalidAtEveryLength) {
+  const std::string wasm = *wasm::Engine::WatToWasm(kGood);
+  for (size_t size = 0; size < wasm.size(); ++size) {
+    EXPECT_FALSE(Check(std::string_view(wasm).substr(0, size)).ok()) << size;
+  }
+}
+
+TEST_F(ExaminerTest, EveryFlippedByteIsSurvived) {
+  const std::string wasm = *wasm::Engine::WatToWasm(kGood);
+  for (size_t i = 0; i < wasm.size(); ++i) {
+    for (const uint8_t bits : {0x01, 0x80, 0xff}) {
+      std::string damaged = wasm;
+      damaged[i] = static_cast<char>(damaged[i] ^ bits);
+      ReadModule(damaged);
+      Check(damaged);
+    }
+  }
+}
+
+TEST_F(ExaminerTest, AllFaultsAtOnceWithSuggestions) {
+  const ExamineReport report = CheckWat(R"((module
+    (import "caxton" "replay" (func (param i32 i32 i32) (result i32)))
+    (import "caxton" "now" (func (result i32)))
+    (import "caxton" "emit" (func (param i32 i32 i32) (result i32)))
+    (func (export "_start"))
+    (func (export "handle_message") (param i32) (result i32) (i32.const 0))
+    (func (export "agent_apply"))))");
+  EXPECT_THAT(Codes(report),
+              ::testing::UnorderedElementsAre(
+                  "UNKNOWN_IMPORT", "IMPORT_TYPE", "NOT_IN_THIS_RELEASE", "NOT_IN_THIS_RELEASE",
+                  "COMMAND_MODULE", "EXPORT_TYPE", "MISSING_EXPORT", "MISSING_EXPORT"));
+  EXPECT_THAT(report.findings, Contains(Field(&Finding::fix, "did you mean caxton.reply?")));
+  EXPECT_THAT(report.findings, Contains(Field(&Finding::fix, HasSubstr("-mexec-model=reactor"))));
+}
+
+TEST_F(ExaminerTest, ExportsWrappedByTheLinkerAreACommandModule) {
+  EXPECT_THAT(Codes(CheckWat(R"((module
+    (memory (export "memory") 2)
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func $handle_message.command_export (export "handle_message") (param i32 i32) (result i32)
+      (i32.const 0))))")),
+              ::testing::ElementsAre("COMMAND_MODULE"));
+}
+
+TEST_F(ExaminerTest, MemoryBeyondTheLimit) {
+  const ExamineReport report = CheckWat(R"((module
+    (memory (export "memory") 1000)
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))");
+  ASSERT_EQ(Codes(report), std::vector<std::string>{"MEMORY_TOO_LARGE"});
+  EXPECT_THAT(report.findings[0].fix, HasSubstr("--memory 63Mi"));
+}
+
+TEST_F(ExaminerTest, TooManyFaultsAreCounted) {
+  std::string wat = "(module ";
+  for (int i = 0; i < 300; ++i) wat += StrCat("(import \"x\" \"f", i, "\" (func))");
+  const ExamineReport report = CheckWat(wat + ")");
+  EXPECT_LE(report.findings.size(), kMaxFindings);
+  EXPECT_EQ(report.findings.back().code, "MORE_FINDINGS");
+}
+
+TEST_F(ExaminerTest, TooLargeAFileIsNotRead) {
+  const std::string garbage(kMaxModuleBytes + 1, 'x');
+  EXPECT_EQ(Codes(Check(garbage)), std::vector<std::string>{"TOO_LARGE"});
+}
+
+TEST_F(ExaminerTest, GetCapabilitiesStandsInForTheSection) {
+  const std::string wasm = *wasm::Engine::WatToWasm(R"((module
+    (memory (export "memory") 2)
+    (data (i32.const 8) "{\"name\":\"asked\"}")
+    (func (export "get_capabilities") (result i64)
+      (i64.or (i64.shl (i64.const 8) (i64.const 32)) (i64.const 16)))
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))");
+  const Examination examination = ExamineModule(*engine_, wasm, options_, [](ExaminePhase) {});
+  EXPECT_TRUE(examination.report.ok());
+  EXPECT_EQ(examination.report.traits.manifest_name, "asked");
+}
+
+TEST_F(ExaminerTest, PackagingPutsTheManifestInAndReplacesIt) {
+  const std::string wasm = *wasm::Engine::WatToWasm(kGood);
+  const auto once = WithManifest(wasm, R"({"name":"first"})");
+  ASSERT_TRUE(once.ok()) << once.status();
+  EXPECT_EQ(Check(*once).traits.manifest_name, "first");
+  const auto twice = WithManifest(*once, R"({"name":"second"})");
+  ASSERT_TRUE(twice.ok());
+  EXPECT_TRUE(Check(*twice).ok());
+  EXPECT_EQ(Check(*twice).traits.manifest_name, "second");
+  EXPECT_EQ(twice->size(), once->size() + 1);
+  EXPECT_FALSE(WithManifest(wasm, "[]").ok());
+  EXPECT_FALSE(WithManifest("junk", "{}").ok());
+}
+
+TEST_F(ExaminerTest, JsonNamesWhatAToolNeeds) {
+  const std::string json = ReportToJson(CheckWat(kGood), "a.wasm");
+  EXPECT_THAT(json, HasSubstr("\"ok\": true"));
+  EXPECT_THAT(json, HasSubstr("\"instance\": \"fresh\""));
+  EXPECT_THAT(json, HasSubstr("\"file\": \"a.wasm\""));
+}
+
+}  // namespace
+}  // namespace caxton::examine

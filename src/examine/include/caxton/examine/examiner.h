@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Examines one module: statically (nothing of it runs), and, if wanted, compiles it and initializes
+// one instance. All faults are told at once, each with cause, place and remedy. Works without a
+// server.
+//
+// Whoever supplied the module is hostile: the server calls this only in a jailed child with limits
+// on memory and time. Thread rule: functions; any thread.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/functional/function_ref.h"
+#include "caxton/base/clock.h"
+#include "caxton/model/examine_report.h"
+#include "caxton/wasm/engine.h"
+#include "caxton/wasm/instance.h"
+
+namespace caxton::examine {
+
+struct ExamineOptions {
+  wasm::AgentConfig config;  // its name is compared with the manifest's, unless empty
+  const Clock* clock = nullptr;
+  int64_t init_limit_ns =
+      2'000'000'000;  // of the start function, _initialize and agent_init together
+};
+
+// Static checks only; the report says nothing about native code or initialization.
+ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
+                          const ExamineOptions& options);
+
+// The report on a file that is too large to be read at all.
+ExamineReport TooLarge(uint64_t bytes);
+
+// What ExamineModule is about to do.
+enum class ExaminePhase : uint8_t { kChecking, kCompiling, kInitializing };
+
+struct Examination {
+  ExamineReport report;
+  std::string native;  // empty unless the report is ok
+};
+
+// CheckModule, and where that finds no error: compilation and one initialized instance. `on_phase`
+// is called before each part.
+Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
+                          const ExamineOptions& options,
+                          absl::FunctionRef<void(ExaminePhase)> on_phase);
+
+// `report` as one JSON object, indented, with a newline at the end; `file` is shown in it.
+std::string ReportToJson(const ExamineReport& report, std::string_view file);
+
+// `wasm` with `manifest_json` in the custom section caxton.manifest, in place of one that is there.
+// Both are checked; the errors say what to do.
+absl::StatusOr<std::string> WithManifest(std::string_view wasm, std::string_view manifest_json);
+
+}  // namespace caxton::examine

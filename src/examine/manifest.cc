@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manifest.h"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
+#include "caxton/model/envelope.h"
+#include "caxton/model/names.h"
+#include "caxton/model/text.h"
+
+namespace caxton::examine {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kAbiVersion = 1;
+// Part of the manifest, and not looked at by this release.
+constexpr std::array kNotRead = {"consumes", "produces", "resources"};
+
+// How deep brackets nest in `text`, strings left out.
+int Depth(std::string_view text) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      if (c == '"') in_string = false;
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      deepest = std::max(deepest, ++depth);
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+class ManifestReader final {
+ public:
+  ManifestReader(std::string_view place, std::string_view agent, ModuleTraits* traits,
+                 Findings* findings)
+      : place_(place), agent_(agent), traits_(traits), findings_(findings) {}
+
+  void Read(const json& manifest) {
+    for (const auto& [name, value] : manifest.items()) Field(name, value);
+  }
+
+  void Fault(std::string_view message, std::string_view fix) {
+    findings_->Error("BAD_MANIFEST", place_, StrCat("the manifest ", message), std::string(fix));
+  }
+
+ private:
+  void Field(const std::string& name, const json& value) {
+    if (name == "name") return Name(value);
+    if (name == "version") return Version(value);
+    if (name == "abi") return Abi(value);
+    if (name == "instance") return InstanceMode(value);
+    if (name == "capabilities") return Capabilities(value);
+    if (name == "performatives") return Performatives(value);
+    if (name == "state") {
+      findings_->Error("NOT_IN_THIS_RELEASE", place_,
+                       "the manifest has \"state\": this release runs no stateful agents",
+                       "remove \"state\", or keep the state outside of the agent for now");
+      return;
+    }
+    for (const char* known : kNotRead) {
+      if (name != known) continue;
+      findings_->Warning("MANIFEST_FIELD_NOT_USED", place_,
+                         StrCat("the manifest's \"", name, "\" is not used by this release"), "");
+      return;
+    }
+    Unknown(name);
+  }
+
+  void Unknown(const std::string& name) {
+    static const std::vector<std::string>& known = *new std::vector<std::string>{
+        "name",          "version",  "abi",      "instance",  "capabilities",
+        "performatives", "consumes", "produces", "resources", "state"};
+    const std::string nearest = NearestName(name, known);
+    findings_->Warning("UNKNOWN_MANIFEST_FIELD", place_,
+                       StrCat("the manifest has a field \"", Shown(name), "\" that means nothing"),
+                       nearest.empty() ? "remove it" : StrCat("did you mean \"", nearest, "\"?"));
+  }
+
+  void Name(const json& value) {
+    if (!value.is_string()) return Fault("has a \"name\" that is no text", "give a text");
+    const std::string name = value.get<std::string>();
+    const absl::Status valid = ValidateAgentName(name);
+    if (!valid.ok()) {
+      return Fault(StrCat("has a \"name\" that is no agent's name: ", valid.message()),
+                   "use a-z, 0-9 and dashes");
+    }
+    traits_->manifest_name = name;
+    if (!agent_.empty() && name != agent_) {
+      findings_->Error("NAME_MISMATCH", place_,
+                       StrCat("the manifest says the agent is \"", name,
+                              "\", but it is deployed as \"", agent_, "\""),
+                       StrCat("deploy it with --name ", name, ", or change the manifest"));
+    }
+  }
+
+  void Version(const json& value) {
+    if (!value.is_string()) return Fault("has a \"version\" that is no text", "give a text");
+    const std::string version = value.get<std::string>();
+    const absl::Status valid = ValidateVersionLabel(version);
+    if (!valid.ok()) {
+      return Fault(StrCat("has a bad \"version\": ", valid.message()), "shorten it");
+    }
+    traits_->manifest_version = version;
+  }
+
+  void Abi(const json& value) {
+    if (value.is_number_integer() && value == kAbiVersion) return;
+    Fault(StrCat("asks for \"abi\" ", Shown(value.dump()), ", this host has version 1"),
+          "build for version 1 of the agent ABI and say \"abi\": 1");
+  }
+
+  void InstanceMode(const json& value) {
+    if (value == "fresh") return;
+    if (value == "reused") {
+      traits_->reused_instances = true;
+      return;
+    }
+    Fault(StrCat("has \"instance\" ", Shown(value.dump()),
+                 ", which is neither \"fresh\" nor \"reused\""),
+          "say \"fresh\" (the default) or \"reused\"");
+  }
+
+  // An array of texts, or a fault.
+  bool Texts(std::string_view field, const json& value) {
+    const bool good = value.is_array() && value.size() <= kMaxManifestItems &&
+                      std::all_of(value.begin(), value.end(), [](const json& item) {
+                        return item.is_string() &&
+                               item.get_ref<const std::string&>().size() <= kMaxCapabilityBytes;
+                      });
+    if (!good) {
+      Fault(StrCat("has \"", field, "\" that is no list of short texts"),
+            StrCat("give at most ", kMaxManifestItems, " texts of at most ", kMaxCapabilityBytes,
+                   " bytes"));
+    }
+    return good;
+  }
+
+  void Capabilities(const json& value) {
+    if (!Texts("capabilities", value)) return;
+    const std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
+    if (text.size() > kMaxFindingTextBytes) {
+      return Fault("has too many capabilities",
+                   StrCat("keep them under ", kMaxFindingTextBytes, " bytes"));
+    }
+    traits_->capabilities_json = text;
+  }
+
+  void Performatives(const json& value) {
+    if (!Texts("performatives", value)) return;
+    for (const json& item : value) {
+      const auto& name = item.get_ref<const std::string&>();
+      if (ParsePerformative(name).ok()) continue;
+      Fault(StrCat("names the performative ", Quoted(name), ", which does not exist"),
+            "use REQUEST, INFORM, QUERY, PROPOSE, ACCEPT_PROPOSAL, REJECT_PROPOSAL, AGREE, "
+            "REFUSE, FAILURE or NOT_UNDERSTOOD");
+    }
+  }
+
+  const std::string place_;
+  const std::string agent_;
+  ModuleTraits* const traits_;
+  Findings* const findings_;
+};
+
+}  // namespace
+
+void ReadManifest(std::string_view text, std::string_view place, std::string_view agent,
+                  ModuleTraits* traits, Findings* findings) {
+  ManifestReader reader(place, agent, traits, findings);
+  if (text.size() > kMaxManifestBytes) {
+    return reader.Fault(StrCat("has ", text.size(), " bytes, the limit is ", kMaxManifestBytes),
+                        "shorten it");
+  }
+  if (Depth(text) > kMaxManifestDepth) {
+    return reader.Fault(StrCat("nests deeper than ", kMaxManifestDepth), "flatten it");
+  }
+  if (!IsUtf8(text)) return reader.Fault("is not UTF-8", "write it as UTF-8");
+  try {
+    const json manifest = json::parse(text);
+    if (!manifest.is_object()) {
+      return reader.Fault("is not a JSON object", "write an object: {\"name\": ...}");
+    }
+    reader.Read(manifest);
+  } catch (const json::exception& e) {
+    reader.Fault(StrCat("is not JSON: ", SanitizeUtf8(e.what())),
+                 "correct it, and check it with any JSON tool");
+  }
+}
+
+}  // namespace caxton::examine

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The agent's manifest: JSON in the custom section `caxton.manifest`, or what get_capabilities
+// returned. Private to src/examine.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "caxton/model/revision.h"
+#include "findings.h"
+
+namespace caxton::examine {
+
+// Reads `json` into the manifest's part of `*traits`; faults, with `place`, into `*findings`.
+// `agent`: the name it is deployed under, which a manifest may not contradict; empty: not known.
+void ReadManifest(std::string_view json, std::string_view place, std::string_view agent,
+                  ModuleTraits* traits, Findings* findings);
+
+}  // namespace caxton::examine

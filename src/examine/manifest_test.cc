@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "manifest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "caxton/examine/examiner.h"
+#include "caxton/examine/limits.h"
+
+namespace caxton::examine {
+namespace {
+
+using ::testing::HasSubstr;
+
+struct Read {
+  ModuleTraits traits;
+  std::vector<Finding> findings;
+};
+
+Read ReadText(std::string_view json, std::string_view agent = "") {
+  Read read;
+  Findings findings;
+  ReadManifest(json, "section caxton.manifest", agent, &read.traits, &findings);
+  read.findings = findings.Take();
+  return read;
+}
+
+TEST(ManifestTest, FieldsBecomeTraits) {
+  const Read read = ReadText(
+      R"({"name":"greeter","version":"2.0.0","abi":1,"instance":"reused",
+          "capabilities":["greet","say \"hi\""],"performatives":["REQUEST"]})",
+      "greeter");
+  EXPECT_TRUE(read.findings.empty());
+  EXPECT_EQ(read.traits.manifest_name, "greeter");
+  EXPECT_EQ(read.traits.manifest_version, "2.0.0");
+  EXPECT_TRUE(read.traits.reused_instances);
+  EXPECT_EQ(read.traits.capabilities_json, R"(["greet","say \"hi\""])");
+}
+
+TEST(ManifestTest, UnknownFieldsAreWarnings) {
+  const Read read = ReadText(R"({"versoin":"1","resources":{}})");
+  ASSERT_EQ(read.findings.size(), 2u);
+  for (const Finding& finding : read.findings) {
+    EXPECT_EQ(finding.severity, FindingSeverity::kWarning);
+  }
+  EXPECT_THAT(read.findings[0].fix + read.findings[1].fix, HasSubstr("version"));
+}
+
+TEST(ManifestTest, FaultsAreAllTold) {
+  const Read read =
+      ReadText(R"({"name":"No Name","abi":3,"instance":1,"performatives":["SHOUT"]})");
+  EXPECT_EQ(read.findings.size(), 4u);
+  for (const Finding& finding : read.findings) {
+    EXPECT_EQ(finding.severity, FindingSeverity::kError) << finding.message;
+    EXPECT_FALSE(finding.fix.empty());
+  }
+}
+
+TEST(ManifestTest, AnotherNameThanTheAgentsIsAFault) {
+  const Read read = ReadText(R"({"name":"echo"})", "greeter");
+  ASSERT_EQ(read.findings.size(), 1u);
+  EXPECT_EQ(read.findings[0].code, "NAME_MISMATCH");
+}
+
+TEST(ManifestTest, StateIsRefusedByName) {
+  const Read read = ReadText(R"({"state":{"writes":1}})");
+  ASSERT_EQ(read.findings.size(), 1u);
+  EXPECT_EQ(read.findings[0].code, "NOT_IN_THIS_RELEASE");
+}
+
+TEST(ManifestTest, HostileTextIsBounded) {
+  for (const std::string& text :
+       {std::string(100'000, '['), std::string(kMaxManifestBytes + 1, ' '), std::string("\xff{}"),
+        std::string(200, '{'), std::string("{\"a\":1}x"), std::string()}) {
+    const Read read = ReadText(text);
+    ASSERT_EQ(read.findings.size(), 1u);
+    EXPECT_EQ(read.findings[0].code, "BAD_MANIFEST");
+  }
+}
+
+}  // namespace
+}  // namespace caxton::examine

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <nlohmann/json.hpp>
+
+#include "caxton/examine/examiner.h"
+
+namespace caxton::examine {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json FindingsToJson(const ExamineReport& report) {
+  ordered_json out = ordered_json::array();
+  for (const Finding& finding : report.findings) {
+    ordered_json item;
+    item["severity"] = std::string(FindingSeverityName(finding.severity));
+    item["code"] = finding.code;
+    item["message"] = finding.message;
+    if (!finding.place.empty()) item["place"] = finding.place;
+    if (!finding.fix.empty()) item["fix"] = finding.fix;
+    out.push_back(std::move(item));
+  }
+  return out;
+}
+
+ordered_json TraitsToJson(const ModuleTraits& traits) {
+  ordered_json out;
+  out["name"] = traits.manifest_name;
+  out["version"] = traits.manifest_version;
+  out["instance"] = traits.reused_instances ? "reused" : "fresh";
+  out["health_check"] = traits.has_health_check;
+  ordered_json capabilities = ordered_json::parse(traits.capabilities_json, nullptr, false);
+  if (capabilities.is_array()) out["capabilities"] = std::move(capabilities);
+  return out;
+}
+
+ordered_json StatsToJson(const ModuleStats& stats) {
+  ordered_json out;
+  out["module_bytes"] = stats.module_bytes;
+  out["imports"] = stats.imports;
+  out["exports"] = stats.exports;
+  out["memory_min_bytes"] = stats.memory_min_bytes;
+  if (stats.memory_max_bytes > 0) out["memory_max_bytes"] = stats.memory_max_bytes;
+  out["check_ns"] = stats.check_ns;
+  if (stats.code_bytes > 0) {
+    out["code_bytes"] = stats.code_bytes;
+    out["compile_ns"] = stats.compile_ns;
+  }
+  out["initialized"] = stats.initialized;
+  if (stats.initialized) {
+    out["memory_after_init_bytes"] = stats.memory_after_init;
+    out["init_fuel"] = stats.init_fuel;
+    out["init_ns"] = stats.init_ns;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string ReportToJson(const ExamineReport& report, std::string_view file) {
+  ordered_json out;
+  out["file"] = std::string(file);
+  out["ok"] = report.ok();
+  out["findings"] = FindingsToJson(report);
+  out["manifest"] = TraitsToJson(report.traits);
+  out["stats"] = StatsToJson(report.stats);
+  out["engine"] = report.engine;
+  out["engine_config"] = report.engine_config;
+  if (!report.log.empty()) out["log"] = report.log;
+  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace caxton::examine

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <utility>
+
+#include "caxton/base/clock.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/examine/examiner.h"
+#include "caxton/ipc/frames.h"
+#include "caxton/model/examine_report.h"
+#include "caxton/model/limits.h"
+#include "caxton/platform/file.h"
+#include "caxton/platform/memfd.h"
+#include "caxton/wasm/engine.h"
+#include "caxton/worker/limits.h"
+#include "modes.h"
+
+namespace caxton::worker {
+namespace {
+
+using ipc::CompilePhase;
+using ipc::WorkerExit;
+
+absl::Status WritePhase(CompilePhase phase) {
+  const char byte = static_cast<char>(phase);
+  return platform::PwriteAll(ipc::kCompileReportFd, 0, std::string_view(&byte, 1));
+}
+
+CompilePhase PhaseOf(examine::ExaminePhase phase) {
+  switch (phase) {
+    case examine::ExaminePhase::kChecking:
+      return CompilePhase::kChecking;
+    case examine::ExaminePhase::kCompiling:
+      return CompilePhase::kCompiling;
+    case examine::ExaminePhase::kInitializing:
+      return CompilePhase::kInitializing;
+  }
+  return CompilePhase::kStarting;
+}
+
+absl::StatusOr<examine::ExamineOptions> ReadOptions(const Clock& clock) {
+  ASSIGN_OR_RETURN(const std::string bytes,
+                   platform::ReadFd(ipc::kCompileConfigFd, kMaxConfigureBytes));
+  ASSIGN_OR_RETURN(ipc::Configure configure, ipc::DecodeConfigure(bytes));
+  examine::ExamineOptions options;
+  options.clock = &clock;
+  options.config.agent = std::move(configure.agent);
+  options.config.settings = std::move(configure.settings);
+  options.config.memory_bytes = configure.limits.memory_bytes;
+  options.config.max_message_bytes = configure.limits.max_message_bytes;
+  options.config.init_time_ns = configure.init_time_ns;
+  options.config.init_seed = configure.init_seed;
+  options.init_limit_ns =
+      configure.init_deadline_ns > 0 ? configure.init_deadline_ns : kDefaultInitLimitNs;
+  return options;
+}
+
+absl::StatusOr<examine::Examination> Examine() {
+  const SystemClock clock;
+  ASSIGN_OR_RETURN(const examine::ExamineOptions options, ReadOptions(clock));
+  ASSIGN_OR_RETURN(const size_t size, platform::FdSize(ipc::kCompileModuleFd));
+  if (size > kMaxModuleBytes) return examine::Examination{examine::TooLarge(size), ""};
+  ASSIGN_OR_RETURN(const std::string module,
+                   platform::ReadFd(ipc::kCompileModuleFd, kMaxModuleBytes));
+  ASSIGN_OR_RETURN(const auto engine, wasm::Engine::Create({}));
+  absl::Status written;
+  examine::Examination examination = examine::ExamineModule(
+      *engine, module, options,
+      [&written](examine::ExaminePhase phase) { written.Update(WritePhase(PhaseOf(phase))); });
+  RETURN_IF_ERROR(written);
+  return examination;
+}
+
+absl::StatusOr<WorkerExit> Compile() {
+  RETURN_IF_ERROR(WritePhase(CompilePhase::kStarting));
+  ASSIGN_OR_RETURN(const examine::Examination examination, Examine());
+  if (!examination.native.empty()) {
+    RETURN_IF_ERROR(platform::PwriteAll(ipc::kCompileCodeFd, 0, examination.native));
+  }
+  std::string report;
+  EncodeExamineReport(examination.report, &report);
+  RETURN_IF_ERROR(platform::PwriteAll(ipc::kCompileReportFd, 1, report));
+  RETURN_IF_ERROR(WritePhase(CompilePhase::kDone));
+  return examination.report.ok() ? WorkerExit::kDone : WorkerExit::kRejected;
+}
+
+}  // namespace
+
+WorkerExit CompileMode(const ipc::CompileCommand& command) {
+  const absl::Status limited = LimitResources(command.data_limit_bytes, command.cpu_limit_seconds);
+  if (!limited.ok()) return Complain(limited, WorkerExit::kFailed);
+  const auto jail =
+      EnterJailFor(command.jail, ipc::kCompileReportFd + 1, platform::Filter::kCompiler);
+  if (!jail.ok()) return Complain(jail.status(), WorkerExit::kFailed);
+  const absl::StatusOr<WorkerExit> exit = Compile();
+  return exit.ok() ? *exit : Complain(exit.status(), WorkerExit::kFailed);
+}
+
+}  // namespace caxton::worker

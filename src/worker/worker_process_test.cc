@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real program, started as the server starts it: in its jail.
+#include <fcntl.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <string>
+
+#include "caxton/ipc/worker_command.h"
+#include "caxton/model/examine_report.h"
+#include "caxton/platform/file.h"
+#include "caxton/platform/memfd.h"
+#include "caxton/platform/process.h"
+#include "caxton/wasm/engine.h"
+#include "test_server.h"
+
+namespace caxton::worker {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr int kPatienceMs = 60'000;
+constexpr size_t kMaxOutputBytes = 1 << 20;
+
+struct Compiled {
+  platform::ExitStatus status;
+  std::string report_bytes;
+  platform::UniqueFd code;
+
+  ExamineReport report() const {
+    return *DecodeExamineReport(std::string_view(report_bytes).substr(1));
+  }
+  ipc::CompilePhase phase() const { return static_cast<ipc::CompilePhase>(report_bytes.at(0)); }
+};
+
+Compiled Compile(int module_fd, const ipc::CompileCommand& command = {}) {
+  std::string configure;
+  ipc::EncodeConfigure(ObedientConfigure(), &configure);
+  const auto config = *platform::MemfdWithContent("config", configure);
+  Compiled compiled;
+  compiled.code = *platform::CreateMemfd("code", 0);
+  const auto report = *platform::CreateMemfd("report", 0);
+  platform::SpawnOptions options;
+  options.path = CAXTON_WORKER_PROGRAM;
+  options.argv = ipc::CommandLine(options.path, command);
+  options.fds = {{module_fd, ipc::kCompileModuleFd},
+                 {config.get(), ipc::kCompileConfigFd},
+                 {compiled.code.get(), ipc::kCompileCodeFd},
+                 {report.get(), ipc::kCompileReportFd}};
+  const auto child = platform::Spawn(options);
+  EXPECT_TRUE(child.ok()) << child.status();
+  const auto ended = platform::WaitChild(*child, kPatienceMs);
+  EXPECT_TRUE(ended.ok() && ended->has_value());
+  compiled.status = **ended;
+  compiled.report_bytes = *platform::ReadFd(report.get(), kMaxOutputBytes);
+  return compiled;
+}
+
+Compiled CompileBytes(std::string_view module, const ipc::CompileCommand& command = {}) {
+  const auto fd = *platform::MemfdWithContent("module", module);
+  return Compile(fd.get(), command);
+}
+
+Compiled CompileWat(std::string_view wat) { return CompileBytes(*wasm::Engine::WatToWasm(wat)); }
+
+class RunningWorker final {
+ public:
+  explicit RunningWorker(const platform::UniqueFd& code) {
+    platform::SpawnOptions options;
+    options.path = CAXTON_WORKER_PROGRAM;
+    options.argv = ipc::CommandLine(options.path, ipc::RunCommand{});
+    options.fds = server_.channel().ChildFds();
+    options.fds.push_back({code.get(), ipc::kCodeFd});
+    auto child = platform::Spawn(options);
+    EXPECT_TRUE(child.ok()) << child.status();
+    child_ = *std::move(child);
+    server_.Configure(ObedientConfigure());
+  }
+  ~RunningWorker() {
+    if (!ended_) platform::KillAndReap(child_);
+  }
+  TestServer& server() { return server_; }
+  const platform::Child& child() const { return child_; }
+  platform::ExitStatus Wait() {
+    const auto ended = platform::WaitChild(child_, kPatienceMs);
+    EXPECT_TRUE(ended.ok() && ended->has_value());
+    ended_ = true;
+    return **ended;
+  }
+
+ private:
+  TestServer server_;
+  platform::Child child_;
+  bool ended_ = false;
+};
+
+TEST(WorkerProcessTest, CompilesThenRuns) {
+  const Compiled compiled = CompileWat(kObedientWat);
+  ASSERT_TRUE(compiled.status.success()) << compiled.status.ToString();
+  EXPECT_EQ(compiled.phase(), ipc::CompilePhase::kDone);
+  EXPECT_TRUE(compiled.report().ok());
+  EXPECT_TRUE(compiled.report().stats.initialized);
+  EXPECT_TRUE(compiled.report().traits.has_health_check);
+  ASSERT_TRUE(platform::SealMemfd(compiled.code.get(), platform::Seal::kContent).ok());
+
+  RunningWorker worker(compiled.code);
+  const ipc::Ready ready = worker.server().AwaitReady();
+  ASSERT_TRUE(ready.ok) << ready.detail;
+  EXPECT_EQ(worker.server().Run(1, "echo").reply->content, "echo");
+  EXPECT_EQ(worker.server().Run(2, "trap").outcome, StepOutcome::kTrapped);
+  EXPECT_EQ(worker.server().Run(3, "memory").outcome, StepOutcome::kMemoryLimit);
+  EXPECT_EQ(worker.server().Run(4, "stack").outcome, StepOutcome::kTrapped);
+  EXPECT_EQ(worker.server().Run(5, "loop", 5'000'000).outcome, StepOutcome::kDeadline);
+  worker.server().Dispatch(6, "loop");
+  worker.server().AwaitExecuting(Seq(1006));
+  worker.server().channel().Interrupt(Ticket(6));
+  EXPECT_EQ(worker.server().AwaitResult().outcome, StepOutcome::kInterrupted);
+  for (uint64_t ticket = 7; ticket < 200; ++ticket) {
+    ASSERT_EQ(worker.server().Run(ticket, "echo").outcome, StepOutcome::kHandled);
+  }
+  worker.server().channel().RequestStop();
+  const platform::ExitStatus status = worker.Wait();
+  EXPECT_TRUE(status.success()) << status.ToString();
+}
+
+TEST(WorkerProcessTest, AKilledWorkerLeavesItsMark) {
+  const Compiled compiled = CompileWat(kObedientWat);
+  ASSERT_TRUE(platform::SealMemfd(compiled.code.get(), platform::Seal::kContent).ok());
+  RunningWorker worker(compiled.code);
+  ASSERT_TRUE(worker.server().AwaitReady().ok);
+  worker.server().Dispatch(1, "loop");
+  worker.server().AwaitExecuting(Seq(1001));
+  ASSERT_TRUE(platform::KillChild(worker.child(), SIGKILL).ok());
+  EXPECT_EQ(worker.Wait().signal, SIGKILL);
+  EXPECT_EQ(worker.server().channel().Executing(), Seq(1001));
+}
+
+TEST(WorkerProcessTest, CodeThatIsNotSealedIsNotRun) {
+  const auto code = *platform::CreateMemfd("code", 4096);
+  RunningWorker worker(code);
+  EXPECT_FALSE(worker.server().AwaitReady().ok);
+}
+
+TEST(WorkerProcessTest, FaultsComeBackInTheReport) {
+  const Compiled compiled = CompileWat("(module (func (export \"_start\")))");
+  EXPECT_EQ(compiled.status.code, static_cast<int>(ipc::WorkerExit::kRejected));
+  EXPECT_EQ(compiled.phase(), ipc::CompilePhase::kDone);
+  EXPECT_FALSE(compiled.report().ok());
+  EXPECT_EQ(*platform::FdSize(compiled.code.get()), 0u);
+}
+
+TEST(WorkerProcessTest, TooLargeAFileIsRefusedUnread) {
+  const auto garbage = *platform::CreateMemfd("module", 200 << 20);
+  const Compiled compiled = Compile(garbage.get());
+  EXPECT_EQ(compiled.status.code, static_cast<int>(ipc::WorkerExit::kRejected));
+  ASSERT_EQ(compiled.report().findings.size(), 1u);
+  EXPECT_EQ(compiled.report().findings[0].code, "TOO_LARGE");
+}
+
+TEST(WorkerProcessTest, EndlessInitializationIsEnded) {
+  const Compiled compiled = CompileWat(R"((module
+    (memory (export "memory") 1)
+    (func (export "_initialize") (loop $l (br $l)))
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 8))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))");
+  EXPECT_EQ(compiled.status.code, static_cast<int>(ipc::WorkerExit::kRejected));
+  ASSERT_FALSE(compiled.report().ok());
+  EXPECT_EQ(compiled.report().findings[0].code, "INIT_FAILED");
+}
+
+TEST(WorkerProcessTest, TooLittleMemoryEndsTheChildInAKnownPhase) {
+  // A thousand functions of a thousand additions do not compile in what is left of 24 MiB.
+  std::string wat = "(module (memory (export \"memory\") 1)";
+  std::string body;
+  for (int i = 0; i < 1000; ++i) body += "(local.set 0 (i32.add (local.get 0) (i32.const 3)))";
+  for (int i = 0; i < 1000; ++i) wat += "(func (param i32) (result i32) " + body + "(local.get 0))";
+  wat += R"((func (export "agent_alloc") (param i32) (result i32) (i32.const 8))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0)))";
+  ipc::CompileCommand command;
+  command.data_limit_bytes = 24 << 20;
+  const Compiled compiled = CompileBytes(*wasm::Engine::WatToWasm(wat), command);
+  EXPECT_FALSE(compiled.status.success());
+  EXPECT_LE(compiled.phase(), ipc::CompilePhase::kCompiling);
+}
+
+// Runs the program on a file with its output caught.
+std::pair<platform::ExitStatus, std::string> RunOnFiles(std::vector<std::string> arguments) {
+  const auto output = *platform::CreateMemfd("output", 0);
+  platform::SpawnOptions options;
+  options.path = CAXTON_WORKER_PROGRAM;
+  options.argv = std::move(arguments);
+  options.argv.insert(options.argv.begin(), options.path);
+  options.fds = {{output.get(), STDOUT_FILENO}};
+  const auto child = platform::Spawn(options);
+  EXPECT_TRUE(child.ok()) << child.status();
+  const auto ended = platform::WaitChild(*child, kPatienceMs);
+  EXPECT_TRUE(ended.ok() && ended->has_value());
+  return {**ended, *platform::ReadFd(output.get(), kMaxOutputBytes)};
+}
+
+TEST(WorkerProcessTest, VersionsAreThreeLines) {
+  const auto [status, text] = RunOnFiles({"--version"});
+  EXPECT_TRUE(status.success());
+  EXPECT_EQ(text, "caxton-worker " CAXTON_VERSION "\nwasmtime " + wasm::Engine::Version() +
+                      "\nengine-config " + wasm::Engine::ConfigHash().ToHex() + "\n");
+}
+
+TEST(WorkerProcessTest, PackagesInspectsAndValidatesFiles) {
+  const std::string dir = ::testing::TempDir();
+  const std::string module = dir + "worker_process_test.wasm";
+  const std::string manifest = dir + "worker_process_test.json";
+  const std::string out = dir + "worker_process_test.out.wasm";
+  ASSERT_TRUE(platform::WriteFileAtomic(module, *wasm::Engine::WatToWasm(kObedientWat)).ok());
+  ASSERT_TRUE(platform::WriteFileAtomic(manifest, R"({"name":"obedient"})").ok());
+  EXPECT_TRUE(RunOnFiles({"--package", module, "--manifest", manifest, "-o", out}).first.success());
+  const auto [inspected, json] = RunOnFiles({"--inspect", out});
+  EXPECT_TRUE(inspected.success()) << inspected.ToString();
+  EXPECT_THAT(json, HasSubstr("\"name\": \"obedient\""));
+  EXPECT_THAT(json, HasSubstr("\"initialized\": false"));
+  const auto [validated, more] = RunOnFiles({"--validate", out});
+  EXPECT_TRUE(validated.success()) << validated.ToString();
+  EXPECT_THAT(more, HasSubstr("\"initialized\": true"));
+  EXPECT_EQ(RunOnFiles({"--inspect", manifest}).first.code,
+            static_cast<int>(ipc::WorkerExit::kRejected));
+  EXPECT_EQ(RunOnFiles({"--inspect", dir + "no-such-file"}).first.code,
+            static_cast<int>(ipc::WorkerExit::kFailed));
+  for (const std::string& path : {module, manifest, out}) {
+    EXPECT_TRUE(platform::RemoveFile(path).ok());
+  }
+}
+
+TEST(WorkerProcessTest, BadUsageIsExitTwo) {
+  EXPECT_EQ(RunOnFiles({"--dance"}).first.code, static_cast<int>(ipc::WorkerExit::kUsage));
+}
+
+}  // namespace
+}  // namespace caxton::worker
