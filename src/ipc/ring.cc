@@ -100,6 +100,7 @@ absl::StatusOr<size_t> RingWriter::Free() {
 }
 
 void RingWriter::Copy(uint64_t position, std::string_view bytes) {
+  if (bytes.empty()) return;  // an empty view's data may be null, which memcpy does not take
   const size_t at = position & (view_.capacity() - 1);
   const size_t first = std::min(bytes.size(), view_.capacity() - at);
   std::memcpy(view_.bytes() + at, bytes.data(), first);
