@@ -61,6 +61,9 @@ int Rank(StageKind kind) {
   return 5;
 }
 
+// Bounded, so that sums and small multiples of it cannot overflow.
+bool IsDuration(int64_t nanoseconds) { return nanoseconds >= 0 && nanoseconds <= kMaxDurationNs; }
+
 int64_t Resolver::Scaled(int64_t duration_ns) const {
   if (context_.time_scale == 1) return duration_ns;
   return std::max(duration_ns / context_.time_scale, kMinStageNs);
@@ -318,7 +321,7 @@ DeploymentPlan ReadPlan(ByteReader& in) {
     stage.duration_ns = in.I64();
     stage.min_samples = in.I64();
     stage.pause = in.Bool();
-    if (stage.weight_ppm > kFullWeightPpm || stage.duration_ns < 0) in.Fail();
+    if (stage.weight_ppm > kFullWeightPpm || !IsDuration(stage.duration_ns)) in.Fail();
     plan.stages.push_back(stage);
   }
   const uint32_t conditions = ReadCount(in, kConditionBytes);
@@ -335,9 +338,9 @@ DeploymentPlan ReadPlan(ByteReader& in) {
   plan.cleanup_ns = in.I64();
   const uint32_t notes = ReadCount(in, 4);
   for (uint32_t i = 0; i < notes && in.ok(); ++i) plan.notes.push_back(in.BytesCopy());
-  if (plan.validate_limit_ns < 0 || plan.warm_up_limit_ns < 0 || plan.warm_up_hold_ns < 0 ||
-      plan.cleanup_ns < 0) {
-    in.Fail();
+  for (int64_t duration :
+       {plan.validate_limit_ns, plan.warm_up_limit_ns, plan.warm_up_hold_ns, plan.cleanup_ns}) {
+    if (!IsDuration(duration)) in.Fail();
   }
   return plan;
 }

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/deployment/plan.h"
+
+#include <gtest/gtest.h>
+
+#include "caxton/base/random.h"
+#include "caxton/base/status.h"
+#include "caxton/deployment/limits.h"
+#include "caxton/deployment/status.h"
+#include "caxton/model/limits.h"
+#include "deployment_test_util.h"
+
+namespace caxton::deployment {
+namespace {
+
+DeploymentSpec Canary(std::string_view stages = "5,25,50") {
+  DeploymentSpec spec;
+  spec.strategy = Strategy::kCanary;
+  spec.stages = *ParseStages(stages);
+  return spec;
+}
+absl::StatusOr<DeploymentPlan> Resolve(const DeploymentSpec& spec, bool has_stable = true,
+                                       int64_t scale = 1) {
+  return ResolvePlan(spec, {.has_stable = has_stable, .time_scale = scale});
+}
+std::string Why(const DeploymentSpec& spec) {
+  return std::string(Resolve(spec).status().message());
+}
+bool Contains(std::string_view text, std::string_view part) { return StrContains(text, part); }
+
+TEST(Plan, CanaryDefaults) {
+  const DeploymentPlan plan = *Resolve(Canary());
+  EXPECT_EQ(DescribeStages(plan), "5% for 5m, 25% for 10m, 50% for 10m, full");
+  EXPECT_EQ(plan.stages[0].min_samples, 100);
+  EXPECT_EQ(plan.conditions, (std::vector<Condition>{{MetricKind::kErrorRate, 0.05}}));
+  EXPECT_EQ(plan.cleanup_ns, 300 * kTestSecond);
+  EXPECT_EQ(plan.validate_limit_ns, 30 * kTestSecond);
+  DeploymentSpec bare;
+  bare.strategy = Strategy::kCanary;
+  EXPECT_EQ(DescribeStages(*Resolve(bare)), "5% for 5m, 25% for 10m, 50% for 10m, full");
+}
+
+TEST(Plan, DirectIsJudgedOnlyIfAsked) {
+  DeploymentSpec spec;
+  EXPECT_TRUE(Resolve(spec)->conditions.empty());
+  EXPECT_EQ(DescribeStages(*Resolve(spec)), "full");
+  spec.rollback_on = {*ParseCondition("error_rate > 2%")};
+  EXPECT_EQ(Resolve(spec)->conditions.size(), 1u);
+}
+
+TEST(Plan, FirstDeploymentSkipsStagesAndSaysSo) {
+  const DeploymentPlan plan = *Resolve(Canary(), false);
+  EXPECT_TRUE(plan.stages.empty());
+  EXPECT_TRUE(plan.conditions.empty());
+  ASSERT_GE(plan.notes.size(), 2u);
+  EXPECT_TRUE(Contains(plan.notes[plan.notes.size() - 2], "skipped"));
+  EXPECT_TRUE(Contains(plan.notes.back(), "nothing to roll back to"));
+}
+
+TEST(Plan, TimeScaleDividesStagesOnly) {
+  DeploymentSpec spec = Canary("5:5m");
+  spec.cleanup_ns = 100 * kTestSecond;
+  StageSpec warm{.kind = StageKind::kWarmUp, .duration_ns = 60 * kTestSecond, .hold = true};
+  spec.stages.insert(spec.stages.begin(), warm);
+  const DeploymentPlan plan = *Resolve(spec, true, 60);
+  EXPECT_EQ(plan.stages[0].duration_ns, 5 * kTestSecond);
+  EXPECT_EQ(plan.warm_up_hold_ns, kTestSecond);
+  EXPECT_EQ(plan.warm_up_limit_ns, kDefaultWarmUpLimitNs);
+  EXPECT_EQ(plan.cleanup_ns, 100 * kTestSecond);
+  EXPECT_EQ(Resolve(Canary("5:2ms"), true, kMaxTimeScale)->stages[0].duration_ns, kMinStageNs);
+  EXPECT_FALSE(Resolve(spec, true, 0).ok());
+  EXPECT_FALSE(Resolve(spec, true, kMaxTimeScale + 1).ok());
+}
+
+TEST(Plan, WhatIsLeftToLaterIsRefusedByName) {
+  DeploymentSpec spec;
+  spec.strategy = Strategy::kBlueGreen;
+  absl::Status status = Resolve(spec).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(ReasonOf(status), "NOT_CARRIED_OUT");
+  EXPECT_TRUE(Contains(StdView(status.message()), "blue-green"));
+  EXPECT_FALSE(FixOf(status).empty());
+  spec.strategy = Strategy::kShadow;
+  EXPECT_TRUE(Contains(Why(spec), "shadow"));
+  spec = Canary();
+  spec.promote = PromoteWhen::kEarly;
+  EXPECT_EQ(Resolve(spec).status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_TRUE(Contains(Why(spec), "promote: early"));
+  for (const char* condition :
+       {"error_ratio > 2", "memory > 1Mi", "cpu > 500m", "fuel_ratio > 2"}) {
+    spec = Canary();
+    spec.rollback_on = {*ParseCondition(condition)};
+    EXPECT_EQ(Resolve(spec).status().code(), absl::StatusCode::kUnimplemented) << condition;
+    EXPECT_TRUE(Contains(Why(spec), MetricKindName(spec.rollback_on[0].metric)));
+  }
+  DeploymentFile file;
+  EXPECT_TRUE(CheckCarriedOut(file).ok());
+  file.state_on_rollback = "keep";
+  EXPECT_EQ(CheckCarriedOut(file).code(), absl::StatusCode::kUnimplemented);
+}
+
+TEST(Plan, ImpossiblePlans) {
+  EXPECT_TRUE(Contains(Why(Canary("25,5")), "weights must rise"));
+  EXPECT_TRUE(Contains(Why(Canary("5,5")), "weights must rise"));
+  EXPECT_TRUE(Contains(Why(Canary("0")), "no traffic"));
+  EXPECT_TRUE(Contains(Why(Canary("5:0s")), "lasts 0s"));
+  DeploymentSpec spec = Canary();
+  spec.stages.pop_back();
+  EXPECT_TRUE(Contains(Why(spec), "full: 100%"));
+  spec = Canary();
+  spec.stages.push_back(spec.stages[0]);
+  EXPECT_TRUE(Contains(Why(spec), "comes after full"));
+  spec = Canary();
+  spec.stages.push_back(spec.stages.back());
+  EXPECT_TRUE(Contains(Why(spec), "there twice"));
+  spec = Canary();
+  spec.stages[0].min_samples = 0;
+  EXPECT_TRUE(Contains(Why(spec), "min_samples"));
+  spec = Canary();
+  spec.strategy = Strategy::kDirect;
+  EXPECT_TRUE(Contains(Why(spec), "needs the strategy canary"));
+  spec = Canary();
+  spec.stages.erase(spec.stages.begin(), spec.stages.end() - 1);
+  EXPECT_TRUE(Contains(Why(spec), "has no canary stage"));
+  spec = Canary();
+  spec.stages.insert(spec.stages.end(), {.kind = StageKind::kSwitch});
+  EXPECT_TRUE(Contains(Why(spec), "blue-green"));
+  spec = Canary();
+  spec.stages.push_back({.kind = StageKind::kCleanup, .duration_ns = 5});
+  EXPECT_EQ(Resolve(spec)->cleanup_ns, 5);
+  spec.cleanup_ns = 5;
+  EXPECT_TRUE(Contains(Why(spec), "as a stage and as a field"));
+  spec = Canary();
+  spec.rollback_on = {{MetricKind::kErrorRate, 0.01}, {MetricKind::kErrorRate, 0.02}};
+  EXPECT_TRUE(Contains(Why(spec), "twice"));
+  spec = Canary();
+  spec.shadow_compare = {"x"};
+  EXPECT_TRUE(Contains(Why(spec), "shadow"));
+}
+
+TEST(Plan, AllFaultsAtOnce) {
+  DeploymentSpec spec = Canary("25,5:0s");
+  spec.stages.pop_back();
+  const std::string why = Why(spec);
+  EXPECT_TRUE(Contains(why, "weights must rise"));
+  EXPECT_TRUE(Contains(why, "lasts 0s"));
+  EXPECT_TRUE(Contains(why, "full: 100%"));
+  EXPECT_EQ(Resolve(spec).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Plan, LimitsAtTheirEdges) {
+  DeploymentSpec spec;
+  spec.strategy = Strategy::kCanary;
+  for (size_t i = 1; i < kMaxStages; ++i) {
+    spec.stages.push_back({.weight_ppm = static_cast<uint32_t>(i) * 1000});
+  }
+  spec.stages.push_back({.kind = StageKind::kFull});
+  EXPECT_TRUE(Resolve(spec).ok());
+  spec.stages.insert(spec.stages.begin(), {.kind = StageKind::kValidate});
+  EXPECT_TRUE(Contains(Why(spec), "the limit is 32"));
+  spec = Canary();
+  spec.rollback_on.assign(kMaxRollbackConditions + 1, {MetricKind::kErrorRate, 0.01});
+  EXPECT_TRUE(Contains(Why(spec), "the limit is 16"));
+}
+
+TEST(Status, CodecRefusesEveryTruncationAndSurvivesGarbage) {
+  DeploymentStatus s = After(Fresh(), {Created{}, ValidationPassed{}, Prepared{}, Rollback{}});
+  s.label = "2.0";
+  s.idempotency_key = "k";
+  s.plan.notes = {"a note"};
+  s.rollback = {1, 2, 3, 4, 5};
+  s.salt[3] = 9;
+  std::string bytes;
+  EncodeStatus(s, &bytes);
+  EXPECT_EQ(*DecodeStatus(bytes), s);
+  for (size_t n = 0; n < bytes.size(); ++n) {
+    EXPECT_FALSE(DecodeStatus(std::string_view(bytes).substr(0, n)).ok()) << n;
+  }
+  EXPECT_FALSE(DecodeStatus(bytes + "x").ok());
+  SeededRandom random(3);
+  for (int round = 0; round < 5000; ++round) {
+    std::string garbage = bytes;
+    for (int i = 0; i < 3; ++i)
+      garbage[random.Below(garbage.size())] = static_cast<char>(random.Below(256));
+    const auto decoded = DecodeStatus(garbage);
+    if (decoded.ok()) (void)decoded->RemainingNs();
+  }
+}
+
+TEST(Status, Names) {
+  EXPECT_EQ(DeploymentName(DeploymentId(17)), "dep-17");
+  EXPECT_EQ(*ParseDeploymentName("dep-17"), DeploymentId(17));
+  for (const char* name :
+       {"", "dep-", "17", "dep-x", "dep--1", "dep-0", "dep-017", "dep-99999999999999999999"}) {
+    EXPECT_FALSE(ParseDeploymentName(name).ok()) << name;
+  }
+  EXPECT_EQ(DeploymentStateName(DeploymentState::kRolledBack), "ROLLED_BACK");
+  EXPECT_EQ(EndCauseName(EndCause::kRemoved), "removed");
+  EXPECT_EQ(PauseReasonName(PauseReason::kJudgeError), "the judge failed");
+  EXPECT_EQ(VerdictKindName(VerdictKind::kInconclusive), "inconclusive");
+}
+
+}  // namespace
+}  // namespace caxton::deployment
