@@ -48,11 +48,6 @@ class WorkerWindow {
       reserved_ = false;
     }
   }
-  // Takes the last step back: it could not be written into the channel after all.
-  void Unpush() {
-    steps_.pop_back();
-    if (steps_.empty()) alone_running_ = false;
-  }
   // The answered step, if `ticket` is the one to be answered next.
   std::optional<Outstanding> Pop(Ticket ticket, int64_t now_ns) {
     if (steps_.empty() || steps_.front().ticket != ticket) return std::nullopt;

@@ -33,11 +33,19 @@ class ArtifactStore {
   // `engine_key`: engine version, configuration hash and CPU, as the worker binary reports them.
   virtual absl::Status PutNative(const Digest& module, std::string_view engine_key,
                                  std::string_view code) = 0;
-  // A sealed memfd or read-only file descriptor with the code, checked against its digest; -1: a
-  // miss.
+  // A memfd with the code, sealed against any change, checked against its digest; -1: a miss. The
+  // caller owns it.
   virtual int OpenNative(const Digest& module, std::string_view engine_key) const = 0;
 
-  // Drops modules and native code that are not in `kept`.
+  // What validation found out, beside the native code: bytes under a name of the caller's that
+  // covers all they depend on. As much a cache as native code is; nullopt: a miss.
+  virtual absl::Status PutReport(const Digest& module, std::string_view name,
+                                 std::string_view report) = 0;
+  virtual std::optional<std::string> GetReport(const Digest& module,
+                                               std::string_view name) const = 0;
+
+  // Drops everything of modules that are not in `kept`. Whoever puts a module and does not yet show
+  // up in `kept` must be kept out meanwhile.
   virtual absl::Status Sweep(const std::vector<Digest>& kept) = 0;
 };
 

@@ -18,11 +18,17 @@ inline constexpr size_t kWindowLowWater = kWorkerWindow / 2;
 // An empty worker waits this long for the step that wants to run alone.
 inline constexpr int64_t kAloneReserveNs = 100 * kNanosPerMilli;
 
-inline constexpr int64_t kRestartBackoffFirstNs =
-    50 * kNanosPerMilli;  // of the second restart; the first is at once
+// A worker that lived for less than kHealthyAfterNs is restarted after a backoff that starts at 0,
+// then kRestartBackoffFirstNs, doubled up to kRestartBackoffMaxNs; one that lived longer is
+// replaced at once (a start costs some 10 ms).
+inline constexpr int64_t kRestartBackoffFirstNs = 50 * kNanosPerMilli;
 inline constexpr int64_t kRestartBackoffMaxNs = 5 * kNanosPerSecond;
-inline constexpr int64_t kHealthyAfterNs = 60 * kNanosPerSecond;       // resets the backoff
+inline constexpr int64_t kHealthyAfterNs = 2 * kNanosPerSecond;
 inline constexpr int64_t kRestartReadyLimitNs = 30 * kNanosPerSecond;  // of a replacement
+inline constexpr int kPrepareAttempts = 3;  // processes that may die before Prepare fails
+// Initialization of an instance in a running worker. Validation is stricter; here the machine may
+// be busy.
+inline constexpr int64_t kInitDeadlineNs = 10 * kNanosPerSecond;
 inline constexpr int64_t kStopGraceNs = 2 * kNanosPerSecond;
 // Beyond a step's own deadline, until its worker counts as hung: interrupts may be late inside one
 // long instruction, and a machine may be busy.
@@ -39,6 +45,11 @@ inline constexpr int64_t kMaxPoolBytes = int64_t{512}
                                          << 20;  // fewer instances where each may be large
 inline constexpr size_t kMaxRevisions = 4096;    // with workers at one time
 inline constexpr size_t kMaxNativeBytes = size_t{1} << 30;
-inline constexpr size_t kMaxLogLinesPerTick = 256;  // outside of steps, of one worker
+inline constexpr int kMaxLogLinesPerTick = 256;  // outside of steps, of one worker
+inline constexpr int64_t kUsagePeriodNs =
+    2 * kNanosPerSecond;  // memory and CPU are read this often
+inline constexpr size_t kMaxSettingsBytes =
+    1 << 20;  // all settings of an agent together, names included
+inline constexpr int kIdentityLimitMs = 10'000;  // caxton-worker --version
 
 }  // namespace caxton::supervisor
