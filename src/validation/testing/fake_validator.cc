@@ -22,11 +22,18 @@ ValidationReport MakeReport(const Digest& module, std::vector<Finding> errors) {
   return report;
 }
 
+using Done = absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)>;
+
 struct FakeValidator::State {
   Executor* executor;
   int64_t delay_ns;
   bool dead = false;
   int validated = 0;
+  struct Running {
+    RevisionRef revision;
+    Done done;
+  };
+  std::map<int, Running> running;  // by the count of calls
   std::map<Digest, absl::StatusOr<ValidationReport>> reports;
   std::map<Digest, ModuleTraits> traits;
 };
@@ -39,8 +46,7 @@ FakeValidator::FakeValidator(Executor* executor, int64_t delay_ns)
 
 FakeValidator::~FakeValidator() { state_->dead = true; }
 
-void FakeValidator::Validate(const Revision& revision, int64_t limit_ns,
-                             absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) {
+void FakeValidator::Validate(const Revision& revision, int64_t limit_ns, Done done) {
   ++state_->validated;
   absl::StatusOr<ValidationReport> answer = MakeReport(revision.module);
   if (auto it = state_->traits.find(revision.module); it != state_->traits.end()) {
@@ -55,11 +61,27 @@ void FakeValidator::Validate(const Revision& revision, int64_t limit_ns,
                                       .message = "validation took longer than its stage allows",
                                       .fix = "give the validate stage more time"}});
   }
-  state_->executor->PostAfter(
-      std::min(state_->delay_ns, limit_ns),
-      [state = state_, done = std::move(done), answer = std::move(answer)]() mutable {
-        if (!state->dead) done(std::move(answer));
-      });
+  const int id = state_->validated;
+  state_->running.emplace(id, State::Running{revision.ref, std::move(done)});
+  state_->executor->PostAfter(std::min(state_->delay_ns, limit_ns),
+                              [state = state_, id, answer = std::move(answer)]() mutable {
+                                auto running = state->running.extract(id);
+                                if (state->dead || running.empty()) return;
+                                running.mapped().done(std::move(answer));
+                              });
+}
+
+void FakeValidator::Cancel(RevisionRef revision) {
+  for (auto it = state_->running.begin(); it != state_->running.end();) {
+    if (it->second.revision != revision) {
+      ++it;
+      continue;
+    }
+    state_->executor->Post([state = state_, done = std::move(it->second.done)]() mutable {
+      if (!state->dead) done(absl::CancelledError("the validation was cancelled"));
+    });
+    it = state_->running.erase(it);
+  }
 }
 
 void FakeValidator::SetReport(const Digest& module, absl::StatusOr<ValidationReport> report) {

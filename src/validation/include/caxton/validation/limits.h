@@ -12,6 +12,7 @@ namespace caxton::validation {
 
 inline constexpr size_t kMaxValidations = 2;         // children at once
 inline constexpr size_t kMaxQueuedValidations = 64;  // more is refused: RESOURCE_EXHAUSTED
+inline constexpr int kMaxAttempts = 3;  // children of one validation, where somebody kills them
 inline constexpr int64_t kMaxValidateNs =
     10 * 60 * kNanosPerSecond;  // of one, whatever the caller says
 // Compiling is memory-hungry: this much for the compiler, and the instance's own memory on top.

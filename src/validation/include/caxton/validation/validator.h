@@ -52,6 +52,8 @@ class Validator {
   // not that the module is bad.
   virtual void Validate(const Revision& revision, int64_t limit_ns,
                         absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) = 0;
+  // Ends every validation of this revision, waiting or running: it is answered CANCELLED.
+  virtual void Cancel(RevisionRef revision) = 0;
 };
 
 }  // namespace caxton::validation

@@ -26,6 +26,7 @@ class FakeValidator final : public Validator {
 
   void Validate(const Revision& revision, int64_t limit_ns,
                 absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) override;
+  void Cancel(RevisionRef revision) override;
 
   // Controls. What Validate answers for this module from now on; an error status: validation could
   // not run.

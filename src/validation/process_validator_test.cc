@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The real validator with children that are shell scripts: what it does when they end badly, or not
+// at all.
+#include "caxton/validation/process_validator.h"
+#include "caxton/base/notification.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "caxton/base/strings.h"
+
+namespace caxton::validation {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class TestClock final : public Clock {
+ public:
+  int64_t WallNanos() const override { return MonoNanos(); }
+  int64_t MonoNanos() const override { return now_.load(); }
+  void Advance(int64_t ns) { now_.fetch_add(ns); }
+
+ private:
+  std::atomic<int64_t> now_{kNanosPerSecond};
+};
+
+class ProcessValidatorTest : public ::testing::Test {
+ protected:
+  ProcessValidatorTest() : cgroups_(platform::NullCgroups("a test")) {
+    std::string pattern = ::testing::TempDir() + "/validator-XXXXXX";
+    root_ = mkdtemp(pattern.data());
+    artifacts_ = *supervisor::OpenArtifactStore(root_ + "/artifacts");
+    revision_.agent = "greeter";
+    revision_.ref = {AgentId(1), RevisionNumber(7)};
+    revision_.module = *artifacts_->PutModule("module");
+  }
+  ~ProcessValidatorTest() override {
+    validator_.reset();
+    fs::remove_all(root_);
+  }
+  // Children run `script`; each notes its start first.
+  void Open(const std::string& script) {
+    std::ofstream(root_ + "/child") << "#!/bin/sh\necho x >> " << root_ << "/starts\n" << script;
+    fs::permissions(root_ + "/child", fs::perms::owner_all);
+    auto validator = StartValidator({.worker_path = root_ + "/child", .engine_key = "engine"},
+                                    {.clock = &clock_,
+                                     .artifacts = artifacts_.get(),
+                                     .cgroups = cgroups_.get(),
+                                     .log = &log_,
+                                     .metrics = &metrics_});
+    ASSERT_TRUE(validator.ok());
+    validator_ = *std::move(validator);
+  }
+  struct Answer {
+    Notification done;
+    absl::StatusOr<ValidationReport> report = absl::UnknownError("not called");
+  };
+  void Ask(Answer* answer, int64_t limit_ns = 30 * kNanosPerSecond) {
+    validator_->Validate(revision_, limit_ns, [answer](absl::StatusOr<ValidationReport> report) {
+      answer->report = std::move(report);
+      answer->done.Notify();
+    });
+  }
+  size_t Starts() {
+    std::error_code error;
+    const auto size = fs::file_size(root_ + "/starts", error);
+    return error ? 0 : size / 2;
+  }
+
+  std::string root_;
+  TestClock clock_;
+  telemetry::Logger log_;
+  telemetry::Metrics metrics_;
+  std::unique_ptr<platform::CgroupManager> cgroups_;
+  std::unique_ptr<supervisor::ArtifactStore> artifacts_;
+  std::unique_ptr<Validator> validator_;
+  Revision revision_;
+};
+
+TEST_F(ProcessValidatorTest, HangingChildIsKilledAtTheLimit) {
+  Open("exec sleep 1000\n");
+  Answer answer;
+  Ask(&answer);
+  while (!answer.done.WaitFor(20 * kNanosPerMilli)) {
+    clock_.Advance(kNanosPerSecond);
+  }
+  ASSERT_TRUE(answer.report.ok());
+  EXPECT_FALSE(answer.report->ok());
+  EXPECT_THAT(answer.report->Summary(), HasSubstr("VALIDATION_TIMEOUT"));
+}
+
+TEST_F(ProcessValidatorTest, ChildKilledByOthersIsTriedAgain) {
+  Open("kill -9 $$\n");
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  ASSERT_TRUE(answer.report.ok());
+  EXPECT_THAT(answer.report->Summary(), HasSubstr("VALIDATION_CRASHED"));
+  EXPECT_EQ(Starts(), static_cast<size_t>(kMaxAttempts));
+}
+
+TEST_F(ProcessValidatorTest, ChildThatCannotWorkIsNotTheModulesFault) {
+  Open("exit 1\n");
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  EXPECT_TRUE(absl::IsInternal(answer.report.status()));
+}
+
+TEST_F(ProcessValidatorTest, ProgramThatIsNotThere) {
+  Open("");
+  fs::remove(root_ + "/child");
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  EXPECT_FALSE(answer.report.ok());
+}
+
+TEST_F(ProcessValidatorTest, UnknownModule) {
+  Open("");
+  revision_.module = Sha256("other");
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  EXPECT_TRUE(absl::IsNotFound(answer.report.status()));
+}
+
+TEST_F(ProcessValidatorTest, SettingsBeyondTheLimitAreAFinding) {
+  Open("");
+  for (int i = 0; i < 20; ++i) revision_.settings[StrCat("s", i)] = std::string(64 << 10, 'x');
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  ASSERT_TRUE(answer.report.ok());
+  EXPECT_THAT(answer.report->Summary(), HasSubstr("SETTINGS_TOO_LARGE"));
+  EXPECT_EQ(Starts(), 0u);
+}
+
+TEST_F(ProcessValidatorTest, CancelEndsRunningAndWaiting) {
+  Open("exec sleep 1000\n");
+  std::vector<Answer> answers(5);
+  for (Answer& answer : answers) Ask(&answer);
+  validator_->Cancel(revision_.ref);
+  for (Answer& answer : answers) {
+    answer.done.WaitForNotification();
+    EXPECT_TRUE(absl::IsCancelled(answer.report.status()));
+  }
+}
+
+TEST_F(ProcessValidatorTest, QueueIsBounded) {
+  Open("exit 1\n");
+  Notification busy, go_on;
+  validator_->Validate(revision_, kNanosPerSecond, [&](absl::StatusOr<ValidationReport>) {
+    busy.Notify();
+    go_on.WaitForNotification();  // holds the validator's thread
+  });
+  busy.WaitForNotification();
+  std::vector<Answer> answers(kMaxQueuedValidations + 1);
+  for (Answer& answer : answers) Ask(&answer);
+  go_on.Notify();
+  for (Answer& answer : answers) answer.done.WaitForNotification();
+  EXPECT_TRUE(absl::IsResourceExhausted(answers.back().report.status()));
+  EXPECT_FALSE(absl::IsResourceExhausted(answers.front().report.status()));
+}
+
+TEST_F(ProcessValidatorTest, DestroyedWithWorkInFlight) {
+  Open("exec sleep 1000\n");
+  validator_->Validate(revision_, kNanosPerSecond,
+                       [](absl::StatusOr<ValidationReport>) { FAIL() << "called"; });
+  while (Starts() == 0) std::this_thread::yield();
+  validator_.reset();
+}
+
+}  // namespace
+}  // namespace caxton::validation

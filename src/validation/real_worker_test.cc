@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Validation and supervision together, with the real caxton-worker in its jail: examples/echo
+// validated, compiled, prepared and run, killed in the middle; and modules that must be refused,
+// each with a clear finding.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "caxton/base/assert.h"
+#include "caxton/base/mutex.h"
+#include "caxton/base/notification.h"
+#include "caxton/base/strings.h"
+#include "caxton/supervisor/process_supervisor.h"
+#include "caxton/supervisor/worker_setup.h"
+#include "caxton/validation/process_validator.h"
+
+namespace caxton::validation {
+namespace {
+
+namespace fs = std::filesystem;
+using supervisor::RevisionWorkers;
+using supervisor::Supervisor;
+using ::testing::HasSubstr;
+
+class Ledger final : public supervisor::StepSink {
+ public:
+  void OnResult(RevisionRef, StepResult result) override {
+    MutexLock lock(&mutex_);
+    ++ends_[result.ticket];
+    handled_ += result.outcome == StepOutcome::kHandled && result.reply.has_value();
+    last_ = std::move(result);
+    changed_.SignalAll();
+  }
+  void OnLost(RevisionRef, std::vector<supervisor::LostStep> lost, std::string) override {
+    MutexLock lock(&mutex_);
+    for (const auto& step : lost) ++ends_[step.ticket];
+    lost_ += lost.size();
+    changed_.SignalAll();
+  }
+  void OnRoom(RevisionRef) override {
+    MutexLock lock(&mutex_);
+    ++rooms_;
+    changed_.SignalAll();
+  }
+  void OnLog(RevisionRef, std::vector<LogLine>) override {}
+
+  void AwaitEnds(size_t count) {
+    MutexLock lock(&mutex_);
+    while (ends_.size() < count) changed_.Wait(&mutex_);
+  }
+  void AwaitRooms(int count) {
+    MutexLock lock(&mutex_);
+    while (rooms_ < count) changed_.Wait(&mutex_);
+  }
+  int rooms() {
+    MutexLock lock(&mutex_);
+    return rooms_;
+  }
+  size_t handled() {
+    MutexLock lock(&mutex_);
+    return handled_;
+  }
+  size_t lost() {
+    MutexLock lock(&mutex_);
+    return lost_;
+  }
+  bool EachEndedOnce() {
+    MutexLock lock(&mutex_);
+    for (const auto& [ticket, ends] : ends_) {
+      if (ends != 1) return false;
+    }
+    return true;
+  }
+  StepResult last() {
+    MutexLock lock(&mutex_);
+    return last_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  std::map<Ticket, int> ends_;
+  StepResult last_;
+  size_t handled_ = 0, lost_ = 0;
+  int rooms_ = 0;
+};
+
+std::string ReadAll(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+// Exports what an agent must, and an agent_init that takes all the memory there is and then traps.
+std::string MemoryBomb() {
+  const auto section = [](char id, const std::string& body) {
+    return std::string(1, id) + static_cast<char>(body.size()) + body;
+  };
+  const auto name = [](const std::string& text) {
+    return std::string(1, static_cast<char>(text.size())) + text;
+  };
+  const auto body = [](const std::string& code) {
+    return std::string(1, static_cast<char>(code.size() + 1)) + std::string(1, '\0') + code;
+  };
+  std::string wasm("\0asm\1\0\0\0", 8);
+  wasm += section(1, std::string("\3\x60\1\x7f\1\x7f\x60\2\x7f\x7f\1\x7f\x60\0\1\x7f", 16));
+  wasm += section(3, std::string("\3\0\1\2", 4));
+  wasm += section(5, std::string("\1\0\1", 3));
+  wasm += section(7, std::string("\4") + name("memory") + std::string("\2\0", 2) +
+                         name("agent_alloc") + std::string("\0\0", 2) + name("handle_message") +
+                         std::string("\0\1", 2) + name("agent_init") + std::string("\0\2", 2));
+  wasm +=
+      section(10, std::string("\3") + body(std::string("\x41\x80\x08\x0b", 4)) +
+                      body(std::string("\x41\0\x0b", 3)) +
+                      body(std::string("\3\x40\x41\x10\x40\0\x41\x7f\x47\x0d\0\x0b\0\x0b", 14)));
+  return wasm;
+}
+
+class RealWorkerTest : public ::testing::Test {
+ protected:
+  RealWorkerTest() : cgroups_(platform::OpenCgroups({})) {
+    std::string pattern = ::testing::TempDir() + "/real-XXXXXX";
+    root_ = mkdtemp(pattern.data());
+    artifacts_ = *supervisor::OpenArtifactStore(root_ + "/artifacts");
+    auto identity = supervisor::AskWorkerIdentity(CAXTON_WORKER);
+    CAXTON_ASSERT(identity.ok(), std::string(identity.status().message()));
+    engine_key_ = identity->EngineKey();
+    validator_ = *StartValidator(
+        {.worker_path = CAXTON_WORKER, .engine_key = engine_key_, .init_limit_ms = 500},
+        {.clock = &clock_,
+         .artifacts = artifacts_.get(),
+         .cgroups = cgroups_.get(),
+         .log = &log_,
+         .metrics = &metrics_});
+    revision_.agent = "greeter";
+    revision_.ref = {AgentId(1), RevisionNumber(7)};
+  }
+  ~RealWorkerTest() override {
+    workers_.reset();
+    supervisor_.reset();
+    validator_.reset();
+    fs::remove_all(root_);
+  }
+  absl::StatusOr<ValidationReport> Validate(const std::string& wasm) {
+    const auto digest = artifacts_->PutModule(wasm);
+    if (!digest.ok()) return digest.status();
+    revision_.module = *digest;
+    Notification done;
+    absl::StatusOr<ValidationReport> answer = absl::UnknownError("not called");
+    validator_->Validate(revision_, 60 * kNanosPerSecond,
+                         [&](absl::StatusOr<ValidationReport> report) {
+                           answer = std::move(report);
+                           done.Notify();
+                         });
+    done.WaitForNotification();
+    return answer;
+  }
+  void ExpectRefused(const std::string& wasm, const std::string& text) {
+    const auto report = Validate(wasm);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_FALSE(report->ok());
+    EXPECT_EQ(report->stages.size(), 4u);
+    EXPECT_THAT(report->Summary(), HasSubstr(text));
+  }
+  void StartWorkers() {
+    supervisor_ = *supervisor::StartSupervisor({.worker_path = CAXTON_WORKER,
+                                                .slot_directory = root_ + "/slots",
+                                                .engine_key = engine_key_},
+                                               {.clock = &clock_,
+                                                .artifacts = artifacts_.get(),
+                                                .cgroups = cgroups_.get(),
+                                                .sink = &ledger_,
+                                                .log = &log_,
+                                                .metrics = &metrics_});
+    Notification done;
+    supervisor_->Prepare(revision_, 60 * kNanosPerSecond, [&](Supervisor::Prepared prepared) {
+      EXPECT_TRUE(prepared.ok()) << prepared.status();
+      if (prepared.ok()) workers_ = *std::move(prepared);
+      done.Notify();
+    });
+    done.WaitForNotification();
+  }
+  void Dispatch(uint64_t ticket, const std::string& content) {
+    std::string envelope;
+    EncodeEnvelope(
+        Envelope{.id = "m", .sender = "client:t", .receiver = "greeter", .content = content},
+        &envelope);
+    supervisor::DispatchOrder order{.deadline_ns = 5 * kNanosPerSecond, .envelope = envelope};
+    order.input.ticket = Ticket(ticket);
+    order.input.seq = Seq(ticket);
+    int rooms = ledger_.rooms();
+    while (!workers_->TryDispatch(order)) {
+      workers_->Flush();
+      ledger_.AwaitRooms(rooms + 1);
+      rooms = ledger_.rooms();
+    }
+    workers_->Flush();
+  }
+  // Children of this process.
+  std::vector<pid_t> Children() {
+    std::vector<pid_t> pids;
+    for (const auto& entry : fs::directory_iterator("/proc")) {
+      pid_t pid = 0, parent = 0;
+      if (!ParseInt(entry.path().filename().string(), &pid)) continue;
+      const std::string stat = ReadAll(entry.path() / "stat");
+      const size_t end = stat.rfind(')');
+      if (end == std::string::npos) continue;
+      if (sscanf(stat.c_str() + end + 1, " %*c %d", &parent) == 1 && parent == getpid()) {
+        pids.push_back(pid);
+      }
+    }
+    return pids;
+  }
+
+  std::string root_, engine_key_;
+  const SystemClock clock_;
+  telemetry::Logger log_;
+  telemetry::Metrics metrics_;
+  Ledger ledger_;
+  std::unique_ptr<platform::CgroupManager> cgroups_;
+  std::unique_ptr<supervisor::ArtifactStore> artifacts_;
+  std::unique_ptr<Validator> validator_;
+  std::unique_ptr<Supervisor> supervisor_;
+  std::shared_ptr<RevisionWorkers> workers_;
+  Revision revision_;
+};
+
+TEST_F(RealWorkerTest, EchoIsValidatedCachedPreparedAndRun) {
+  const std::string echo = ReadAll(std::string(CAXTON_EXAMPLES) + "/echo.wasm");
+  const auto report = Validate(echo);
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_TRUE(report->ok()) << report->Summary();
+  EXPECT_FALSE(report->cached);
+  EXPECT_GT(report->stats.code_bytes, 0u);
+  revision_.ref.number = RevisionNumber(8);
+  const auto again = Validate(echo);
+  ASSERT_TRUE(again.ok());
+  EXPECT_TRUE(again->cached);
+  EXPECT_EQ(again->traits, report->traits);
+  revision_.settings["x"] = "y";
+  EXPECT_FALSE(Validate(echo)->cached);
+
+  StartWorkers();
+  ASSERT_NE(workers_, nullptr);
+  constexpr uint64_t kSteps = 10'000;
+  for (uint64_t t = 1; t <= kSteps; ++t) {
+    Dispatch(t, "hello");
+    if (t == kSteps / 2) {
+      for (pid_t pid : Children()) kill(pid, SIGKILL);
+    }
+  }
+  ledger_.AwaitEnds(kSteps);
+  EXPECT_TRUE(ledger_.EachEndedOnce());
+  EXPECT_EQ(ledger_.handled() + ledger_.lost(), kSteps);
+  EXPECT_EQ(ledger_.last().reply->content, "hello");
+  EXPECT_GE(workers_->status().restarts, 1);
+  workers_.reset();
+  supervisor_.reset();
+  EXPECT_TRUE(Children().empty());
+}
+
+TEST_F(RealWorkerTest, BadModulesAreRefusedWithAReason) {
+  const std::string echo = ReadAll(std::string(CAXTON_EXAMPLES) + "/echo.wasm");
+  ExpectRefused("this is no module", "To fix:");
+  ExpectRefused("", "To fix:");
+  ExpectRefused(echo.substr(0, echo.size() / 2), "To fix:");
+  ExpectRefused(ReadAll(std::string(CAXTON_BAD_MODULES) + "/init-loops.wasm"), "agent_init");
+  ExpectRefused(ReadAll(std::string(CAXTON_BAD_MODULES) + "/init-traps.wasm"), "agent_init");
+  ExpectRefused(ReadAll(std::string(CAXTON_BAD_MODULES) + "/init-fails.wasm"), "agent_init");
+  ExpectRefused(MemoryBomb(), "agent_init");
+  EXPECT_TRUE(absl::IsResourceExhausted(Validate(std::string(kMaxModuleBytes + 1, 'x')).status()));
+  // Nothing of it harmed the next one.
+  EXPECT_TRUE(Validate(echo)->ok());
+}
+
+}  // namespace
+}  // namespace caxton::validation
