@@ -49,7 +49,7 @@ inline ipc::Configure ObedientConfigure() {
   configure.limits.memory_bytes = 8 << 20;
   configure.settings = {{"greeting", "hello"}};
   configure.pool_size = 2;
-  configure.init_deadline_ns = 2'000'000'000;
+  configure.init_deadline_ns = 500'000'000;
   return configure;
 }
 
