@@ -25,7 +25,7 @@ set(CAXTON_LAYERS
   "router      4 base model telemetry platform journal ipc deployment supervisor analysis audit"
   "validation  4 base model telemetry platform journal ipc deployment supervisor analysis audit"
   "controller  5 base model telemetry platform journal ipc deployment supervisor analysis audit router validation"
-  "api         6 base model telemetry audit router controller"
+  "api         6 base model telemetry journal deployment analysis supervisor audit validation router controller"
   "dashboard   6 base model telemetry platform journal ipc deployment supervisor analysis audit router validation controller"
   "cli         6 base model deployment"
   "server      7 base model telemetry platform journal ipc deployment supervisor analysis audit router validation controller api dashboard"

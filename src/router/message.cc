@@ -16,6 +16,16 @@ std::string EffectId(AgentId agent, Seq seq, uint32_t ordinal) {
   return HexEncode({reinterpret_cast<const char*>(digest.bytes.data()), 16});
 }
 
+std::string KeyedMessageId(AgentId agent, std::string_view idempotency_key) {
+  std::string name;
+  ByteWriter writer(&name);
+  writer.U32(agent.value());
+  writer.Bytes("idem");
+  writer.Tail(idempotency_key);
+  const Digest digest = Sha256(name);
+  return HexEncode({reinterpret_cast<const char*>(digest.bytes.data()), 16});
+}
+
 std::array<uint8_t, 32> StepSeed(AgentId agent, std::string_view message_id) {
   std::string name;
   ByteWriter writer(&name);

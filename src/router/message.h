@@ -89,6 +89,9 @@ inline journal::TicketCell TicketCellOf(const MessagePtr& message) {
 
 // Stable id of what a step sends: first 16 bytes of SHA-256(agent, seq, ordinal), in hex.
 std::string EffectId(AgentId agent, Seq seq, uint32_t ordinal);
+// Id of a message with an idempotency key: the same whenever it is sent, like its answer. First 16
+// bytes of SHA-256(agent, "idem", idempotency key), in hex.
+std::string KeyedMessageId(AgentId agent, std::string_view idempotency_key);
 // A step's random seed: SHA-256(agent, message id), so the same on every run.
 std::array<uint8_t, 32> StepSeed(AgentId agent, std::string_view message_id);
 

@@ -50,7 +50,7 @@ class RouterImpl final : public Router, private MessagePlane {
   void DropDeadLetter(AgentId agent, Seq seq, absl::AnyInvocable<void(absl::Status)> done) override;
 
   absl::Status Recover(const std::vector<Seq>& suspects) override;
-  void StopAccepting() override { accepting_.store(false); }
+  void StopAccepting() override { stopping_.store(true); }
   int64_t Running() const override { return running_.load(); }
   int64_t UnwrittenRequests() const override { return unwritten_.load(); }
 
@@ -71,9 +71,9 @@ class RouterImpl final : public Router, private MessagePlane {
   Seq NextSeq() override { return Seq(next_seq_.fetch_add(1, std::memory_order_relaxed)); }
 
   void Take(Envelope envelope, bool wants_reply, AnswerFn answer);
-  absl::StatusOr<MessagePtr> Admit(Envelope envelope);
+  absl::StatusOr<MessagePtr> Admit(Envelope envelope, bool wants_reply);
   absl::Status Room(const AgentRoute& route, size_t bytes);
-  MessagePtr Make(const AgentRoute& route, Envelope envelope);
+  MessagePtr Make(const AgentRoute& route, Envelope envelope, bool wants_reply = false);
   MessagePtr Readopt(const AgentRoute& route, Seq seq, Envelope envelope, RowPlace row);
   Shard& ShardOf(const Message& message);
   bool BeginDeadLetterWork(AgentId agent, Seq seq, absl::AnyInvocable<void(absl::Status)>& done);
@@ -87,7 +87,7 @@ class RouterImpl final : public Router, private MessagePlane {
   std::atomic<int64_t> unwritten_{0};
   std::atomic<int64_t> waiting_bytes_{0};
   std::atomic<uint64_t> next_seq_;
-  std::atomic<bool> accepting_{true};
+  std::atomic<bool> stopping_{false};
   uint64_t id_prefix_;
   std::vector<std::unique_ptr<Shard>> shards_;
   Mutex dead_mutex_;
@@ -112,6 +112,7 @@ RouterImpl::RouterImpl(RouterDeps deps)
                                                         .joined = &joined_,
                                                         .running = &running_,
                                                         .unwritten = &unwritten_,
+                                                        .stopping = &stopping_,
                                                         .jitter_seed = deps_.random->Next64()}));
   }
 }
@@ -128,7 +129,7 @@ Shard& RouterImpl::ShardOf(const Message& message) {
 // ---- admission
 
 void RouterImpl::Take(Envelope envelope, bool wants_reply, AnswerFn answer) {
-  absl::StatusOr<MessagePtr> message = Admit(std::move(envelope));
+  absl::StatusOr<MessagePtr> message = Admit(std::move(envelope), wants_reply);
   if (!message.ok()) {
     answer({std::move(message).status(), {}, {}, {}});
     return;
@@ -144,8 +145,8 @@ void RouterImpl::Take(Envelope envelope, bool wants_reply, AnswerFn answer) {
   shard.Arrive(std::move(m));
 }
 
-absl::StatusOr<MessagePtr> RouterImpl::Admit(Envelope envelope) {
-  if (!accepting_.load(std::memory_order_relaxed)) {
+absl::StatusOr<MessagePtr> RouterImpl::Admit(Envelope envelope, bool wants_reply) {
+  if (stopping_.load(std::memory_order_relaxed)) {
     return WithReason(absl::UnavailableError("the server is stopping"), "STOPPING");
   }
   auto table = tables_.Current();
@@ -167,7 +168,7 @@ absl::StatusOr<MessagePtr> RouterImpl::Admit(Envelope envelope) {
       revision ? revision->limits.max_message_bytes : kDefaultMaxMessageBytes;
   RETURN_IF_ERROR(ValidateEnvelope(envelope, static_cast<size_t>(max_content)));
   RETURN_IF_ERROR(Room(*route, envelope.ByteSize()));
-  MessagePtr m = Make(*route, std::move(envelope));
+  MessagePtr m = Make(*route, std::move(envelope), wants_reply);
   const Delivery mode = m->envelope.delivery != Delivery::kAgentDefault
                             ? m->envelope.delivery
                             : (revision ? revision->delivery.mode : Delivery::kDurable);
@@ -197,9 +198,15 @@ absl::Status RouterImpl::Room(const AgentRoute& route, size_t bytes) {
   return refused;
 }
 
-MessagePtr RouterImpl::Make(const AgentRoute& route, Envelope envelope) {
+MessagePtr RouterImpl::Make(const AgentRoute& route, Envelope envelope, bool wants_reply) {
   const Seq seq = NextSeq();
-  if (envelope.id.empty()) envelope.id = absl::StrFormat("%016x%016x", id_prefix_, seq.value());
+  if (envelope.id.empty()) {
+    envelope.id = envelope.idempotency_key.empty()
+                      ? absl::StrFormat("%016x%016x", id_prefix_, seq.value())
+                      : KeyedMessageId(route.id, envelope.idempotency_key);
+  }
+  // What a later reply names in in_reply_to; the agent reads it.
+  if (wants_reply && envelope.reply_with.empty()) envelope.reply_with = envelope.id;
   return Readopt(route, seq, std::move(envelope), RowPlace::kNone);
 }
 

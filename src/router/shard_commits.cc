@@ -63,16 +63,19 @@ void Shard::AnswerRepeat(const MessagePtr& m, const CommitVerdict& verdict) {
   switch (verdict.kind) {
     case CommitVerdict::Kind::kRepeatPending:
       if (m->wants_reply) {
-        d_.joined->Join(verdict.seq, std::move(answer));
+        d_.joined->Join(verdict.seq, [answer = std::move(answer)](Answer first) mutable {
+          first.duplicate = true;
+          answer(std::move(first));
+        });
       } else {
         d_.journal->committer().Barrier(
             [answer = std::move(answer), id = m->envelope.id]() mutable {
-              answer({absl::OkStatus(), id, {}, {}});
+              answer({absl::OkStatus(), id, {}, {}, /*duplicate=*/true});
             });
       }
       return;
     case CommitVerdict::Kind::kRepeatDone: {
-      Answer replay{absl::OkStatus(), m->envelope.id, {}, {}};
+      Answer replay{absl::OkStatus(), m->envelope.id, {}, {}, /*duplicate=*/true};
       if (m->wants_reply) {
         replay.reply = verdict.record->reply;
         if (verdict.record->dead_lettered) {

@@ -300,8 +300,8 @@ void Shard::DeadLetter(const MessagePtr& m, std::string cause) {
             WithReason(absl::AbortedError(absl::StrCat("the message became a dead letter (", cause,
                                                        ")", why.empty() ? "" : ": ", why)),
                        "DEAD_LETTERED"),
-            absl::StrCat("see `caxton dlq show ", m->envelope.receiver, " ", m->seq.value(),
-                         "`, mend the agent, then `caxton dlq retry`")),
+            absl::StrCat("see `caxton dlq show ", m->envelope.id,
+                         "`, mend the agent, then `caxton dlq retry ", m->envelope.id, "`")),
         m->envelope.id,
         {},
         revision};

@@ -35,6 +35,7 @@ struct Answer {
   std::string message_id;
   std::optional<Reply> reply;
   RevisionNumber revision;  // that handled it; 0: none (a replayed answer)
+  bool duplicate = false;   // its idempotency key had been accepted before
 };
 using AnswerFn = absl::AnyInvocable<void(Answer)>;
 
@@ -109,6 +110,7 @@ class Router : public supervisor::StepSink {
   // Reads held and waiting messages from the journal; `suspects` run alone first. Routes must be
   // published before.
   virtual absl::Status Recover(const std::vector<Seq>& suspects) = 0;
+  // Refuses new messages and dispatches no message that has a row; requests in memory go on.
   virtual void StopAccepting() = 0;
   // Steps dispatched and not settled, over all revisions.
   virtual int64_t Running() const = 0;

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "caxton/api/limits.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/v1/messaging.grpc.pb.h"
+#include "convert.h"
+#include "services.h"
+#include "unary.h"
+
+namespace caxton::api {
+namespace {
+
+using grpc::CallbackServerContext;
+using grpc::ServerUnaryReactor;
+
+struct FoundDeadLetter {
+  std::string agent;
+  AgentId id;
+  Seq seq;
+  journal::DeadLetterRecord record;
+};
+
+class MessagingService final : public v1::Messaging::CallbackService {
+ public:
+  explicit MessagingService(ServiceContext* context) : c_(context) {}
+
+  ServerUnaryReactor* Send(CallbackServerContext* call, const v1::SendRequest* request,
+                           v1::SendResponse* response) override {
+    auto pending = UnaryCall<v1::SendResponse>::Begin(response, c_->TraceId(*call));
+    absl::StatusOr<Envelope> envelope = Prepare(*request, false);
+    if (!envelope.ok()) {
+      pending->Fail(envelope.status());
+    } else {
+      c_->deps.router->Send(*std::move(envelope), [pending](router::Answer answer) {
+        pending->Finish(answer.status, [&](v1::SendResponse* r) {
+          r->set_message_id(answer.message_id);
+          r->set_duplicate(answer.duplicate);
+        });
+      });
+    }
+    return pending->reactor();
+  }
+
+  ServerUnaryReactor* Request(CallbackServerContext* call, const v1::RequestRequest* request,
+                              v1::RequestResponse* response) override {
+    auto pending = UnaryCall<v1::RequestResponse>::Begin(response, c_->TraceId(*call));
+    absl::StatusOr<Envelope> envelope = Prepare(*request, true);
+    if (!envelope.ok()) {
+      pending->Fail(envelope.status());
+    } else {
+      const std::string agent = envelope->receiver;
+      c_->deps.router->Request(*std::move(envelope), [pending, agent](router::Answer answer) {
+        pending->Finish(answer.status, [&](v1::RequestResponse* r) {
+          r->set_message_id(answer.message_id);
+          if (answer.reply) ToWire(*answer.reply, r->mutable_reply());
+          r->set_duplicate(answer.duplicate);
+          if (answer.revision.valid()) r->set_revision(StrCat(agent, "@", answer.revision.value()));
+        });
+      });
+    }
+    return pending->reactor();
+  }
+
+  grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* Exchange(CallbackServerContext* call) override {
+    return NewExchangeStream(c_, call);
+  }
+  grpc::ServerWriteReactor<v1::TailResponse>* Tail(CallbackServerContext* call,
+                                                   const v1::TailRequest* request) override {
+    return NewTailStream(c_, call, *request);
+  }
+  ServerUnaryReactor* TraceMessage(CallbackServerContext* call, const v1::TraceMessageRequest*,
+                                   v1::TraceMessageResponse* response) override {
+    auto pending = UnaryCall<v1::TraceMessageResponse>::Begin(response, c_->TraceId(*call));
+    pending->Fail(NotCarriedOut("tracing one message"));
+    return pending->reactor();
+  }
+
+  ServerUnaryReactor* ListDeadLetters(CallbackServerContext* call, const v1::ListDeadLettersRequest* request,
+                                      v1::ListDeadLettersResponse* response) override;
+  ServerUnaryReactor* GetDeadLetter(CallbackServerContext* call, const v1::GetDeadLetterRequest* request,
+                                    v1::GetDeadLetterResponse* response) override;
+  ServerUnaryReactor* RetryDeadLetters(CallbackServerContext* call, const v1::RetryDeadLettersRequest* request,
+                                       v1::RetryDeadLettersResponse* response) override {
+    auto pending = UnaryCall<v1::RetryDeadLettersResponse>::Begin(response, c_->TraceId(*call));
+    WithEach(request->selection(), /*retry=*/true, [pending](absl::Status status, int64_t count) {
+      pending->Finish(status, [&](v1::RetryDeadLettersResponse* r) { r->set_retried(count); });
+    });
+    return pending->reactor();
+  }
+  ServerUnaryReactor* DropDeadLetters(CallbackServerContext* call, const v1::DropDeadLettersRequest* request,
+                                      v1::DropDeadLettersResponse* response) override {
+    auto pending = UnaryCall<v1::DropDeadLettersResponse>::Begin(response, c_->TraceId(*call));
+    WithEach(request->selection(), /*retry=*/false, [pending](absl::Status status, int64_t count) {
+      pending->Finish(status, [&](v1::DropDeadLettersResponse* r) { r->set_dropped(count); });
+    });
+    return pending->reactor();
+  }
+
+ private:
+  template <typename Request>
+  absl::StatusOr<Envelope> Prepare(const Request& request, bool want_reply) {
+    if (request.preview()) return NotCarriedOut("--preview");
+    if (request.revision() != 0) return NotCarriedOut("handling a message on a chosen revision");
+    ASSIGN_OR_RETURN(Envelope envelope, FromWire(request.envelope(), want_reply));
+    envelope.sender = c_->NewSender();
+    return envelope;
+  }
+
+  // On the reader strand. `each` returns false to stop.
+  absl::Status Scan(const std::string& agent, const std::function<bool(FoundDeadLetter)>& each) {
+    auto routes = c_->deps.router->Routes();
+    std::vector<std::string> names = agent.empty() ? routes->Names() : std::vector<std::string>{agent};
+    bool more = true;
+    for (const std::string& name : names) {
+      auto route = routes->Find(std::string_view(name));
+      if (route == nullptr) {
+        return WithReason(absl::NotFoundError(StrCat("there is no agent '", name, "'")), "NO_SUCH_AGENT");
+      }
+      RETURN_IF_ERROR(c_->deps.journal->ScanDeadLetters(
+          route->id, Seq(), [&](Seq seq, const journal::DeadLetterRecord& record) {
+            more = each(FoundDeadLetter{name, route->id, seq, record});
+            return more;
+          }));
+      if (!more) break;
+    }
+    return absl::OkStatus();
+  }
+
+  using Counted = std::function<void(absl::Status, int64_t)>;
+  void WithEach(const v1::DeadLetterSelection& selection, bool retry, Counted done) {
+    c_->reader->Post([this, selection, retry, done = std::move(done)] {
+      const absl::flat_hash_set<std::string> ids(selection.message_ids().begin(), selection.message_ids().end());
+      if (ids.empty() && selection.agent().empty()) {
+        return done(absl::InvalidArgumentError("select dead letters by message ids or by agent"), 0);
+      }
+      auto found = std::make_shared<std::vector<FoundDeadLetter>>();
+      absl::Status read = Scan(selection.agent(), [&](FoundDeadLetter dead) {
+        if (ids.empty() || ids.contains(dead.record.envelope.id)) found->push_back(std::move(dead));
+        return ids.empty() || found->size() < ids.size();
+      });
+      if (read.ok() && found->size() < ids.size()) {
+        read = WithFix(WithReason(absl::NotFoundError("some of these are no dead letters"), "NO_SUCH_DEAD_LETTER"),
+                       "`caxton dlq list` shows what there is");
+      }
+      if (!read.ok()) return done(read, 0);
+      Next(found, 0, retry, done);
+    });
+  }
+
+  // One after the other, so that they keep their order.
+  void Next(const std::shared_ptr<std::vector<FoundDeadLetter>>& found, size_t at, bool retry, const Counted& done) {
+    if (at == found->size()) return done(absl::OkStatus(), static_cast<int64_t>(at));
+    const FoundDeadLetter& dead = (*found)[at];
+    auto then = [this, found, at, retry, done](absl::Status status) {
+      if (!status.ok()) return done(status, static_cast<int64_t>(at));
+      c_->reader->Post([this, found, at, retry, done] { Next(found, at + 1, retry, done); });
+    };
+    if (retry) {
+      c_->deps.router->RetryDeadLetter(dead.id, dead.seq, then);
+    } else {
+      c_->deps.router->DropDeadLetter(dead.id, dead.seq, then);
+    }
+  }
+
+  ServiceContext* c_;
+};
+
+ServerUnaryReactor* MessagingService::ListDeadLetters(CallbackServerContext* call,
+                                                      const v1::ListDeadLettersRequest* request,
+                                                      v1::ListDeadLettersResponse* response) {
+  auto pending = UnaryCall<v1::ListDeadLettersResponse>::Begin(response, c_->TraceId(*call));
+  const int32_t size = request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+  c_->reader->Post([this, pending, size, agent = request->agent(), token = request->page_token()] {
+    std::vector<FoundDeadLetter> page;
+    bool begun = token.empty();
+    bool more = false;
+    absl::Status read = Scan(agent, [&](FoundDeadLetter dead) {
+      if (!begun) {
+        begun = dead.record.envelope.id == token;
+        return true;
+      }
+      if (page.size() == static_cast<size_t>(size)) {
+        more = true;
+        return false;
+      }
+      page.push_back(std::move(dead));
+      return true;
+    });
+    pending->Finish(read, [&](v1::ListDeadLettersResponse* r) {
+      for (const FoundDeadLetter& dead : page) ToWire(dead.agent, dead.record, false, r->add_dead_letters());
+      if (more) r->set_next_page_token(page.back().record.envelope.id);
+    });
+  });
+  return pending->reactor();
+}
+
+ServerUnaryReactor* MessagingService::GetDeadLetter(CallbackServerContext* call,
+                                                    const v1::GetDeadLetterRequest* request,
+                                                    v1::GetDeadLetterResponse* response) {
+  auto pending = UnaryCall<v1::GetDeadLetterResponse>::Begin(response, c_->TraceId(*call));
+  c_->reader->Post([this, pending, id = request->message_id()] {
+    std::optional<FoundDeadLetter> found;
+    absl::Status read = Scan("", [&](FoundDeadLetter dead) {
+      if (dead.record.envelope.id == id) found = std::move(dead);
+      return !found.has_value();
+    });
+    if (read.ok() && !found) {
+      read = WithFix(WithReason(absl::NotFoundError(StrCat("there is no dead letter '", id, "'")),
+                                "NO_SUCH_DEAD_LETTER"),
+                     "`caxton dlq list` shows what there is");
+    }
+    pending->Finish(read, [&](v1::GetDeadLetterResponse* r) {
+      ToWire(found->agent, found->record, true, r->mutable_dead_letter());
+    });
+  });
+  return pending->reactor();
+}
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeMessagingService(ServiceContext* context) {
+  return std::make_unique<MessagingService>(context);
+}
+
+}  // namespace caxton::api

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// WatchDeployment: the current snapshot, then each change. A slow reader gets the newest snapshot, never a backlog;
+// transitions it has not seen are merged into the next frame.
+#include <memory>
+#include <optional>
+
+#include "caxton/base/status.h"
+#include "convert.h"
+#include "services.h"
+#include "status.h"
+
+namespace caxton::api {
+namespace {
+
+using deployment::DeploymentState;
+
+bool Reached(const deployment::DeploymentStatus& s, v1::WatchDeploymentRequest::Until until) {
+  if (until == v1::WatchDeploymentRequest::FOREVER) return false;
+  if (s.final() || s.state == DeploymentState::kDraining) return true;
+  const bool inconclusive = s.paused == deployment::PauseReason::kInconclusive ||
+                            s.paused == deployment::PauseReason::kJudgeError;
+  if (until == v1::WatchDeploymentRequest::FINALIZED) return s.state == DeploymentState::kRunning && s.finalized;
+  return s.state == DeploymentState::kRunning || inconclusive;
+}
+
+class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentResponse> {
+ public:
+  WatchStream(ServiceContext* context, grpc::CallbackServerContext* call, const v1::WatchDeploymentRequest& request)
+      : context_(context), until_(request.until()), trace_id_(context->TraceId(*call)) {}
+
+  // The controller's callbacks may outlive the call: they hold the shared state, not the reactor.
+  void Begin(const std::string& target) {
+    auto shared = shared_;
+    context_->deps.controller->Watch(
+        target,
+        [shared](const controller::DeploymentView& view, bool transition) {
+          MutexLock lock(&shared->mutex);
+          if (shared->stream) shared->stream->Show(view, transition);
+        },
+        [shared, controller = context_->deps.controller](absl::StatusOr<uint64_t> id) {
+          MutexLock lock(&shared->mutex);
+          if (!id.ok()) {
+            if (shared->stream) shared->stream->End(ToGrpc(id.status()));
+          } else if (shared->stream) {
+            shared->watch = *id;
+          } else {
+            controller->Unwatch(*id);
+          }
+        });
+  }
+
+  void OnWriteDone(bool ok) override {
+    MutexLock lock(&shared_->mutex);
+    writing_ = false;
+    if (!ok) return End(grpc::Status::CANCELLED);
+    if (out_.last()) return End(grpc::Status::OK);
+    Pump();
+  }
+  void OnCancel() override {
+    MutexLock lock(&shared_->mutex);
+    End(context_->stopping ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is stopping")
+                           : grpc::Status::CANCELLED);
+  }
+  void OnDone() override {
+    uint64_t watch = 0;
+    {
+      MutexLock lock(&shared_->mutex);
+      shared_->stream = nullptr;
+      watch = shared_->watch;
+    }
+    if (watch != 0) context_->deps.controller->Unwatch(watch);
+    delete this;
+  }
+
+ private:
+  struct Shared {
+    Mutex mutex;
+    WatchStream* stream = nullptr;
+    uint64_t watch = 0;
+  };
+
+  void Show(const controller::DeploymentView& view, bool transition) {
+    if (ended_) return;
+    v1::WatchDeploymentResponse next;
+    ToWire(view, next.mutable_deployment());
+    next.set_deployment_id(next.deployment().deployment_id());
+    next.set_trace_id(trace_id_);
+    next.set_transition(transition || (next_ && next_->transition()));
+    next.set_last(Reached(view.status, until_));
+    if (next_ && next_->last()) return;
+    next_ = std::move(next);
+    Pump();
+  }
+  void Pump() {
+    if (ended_ || writing_ || !next_) return;
+    out_ = *std::move(next_);
+    next_.reset();
+    writing_ = true;
+    StartWrite(&out_);
+  }
+  void End(const grpc::Status& status) {
+    if (ended_) return;
+    ended_ = true;
+    Finish(status);
+  }
+
+  ServiceContext* context_;
+  const v1::WatchDeploymentRequest::Until until_;
+  const std::string trace_id_;
+  // Guarded by shared_->mutex.
+  std::optional<v1::WatchDeploymentResponse> next_;
+  v1::WatchDeploymentResponse out_;
+  bool writing_ = false;
+  bool ended_ = false;
+  std::shared_ptr<Shared> shared_ = [this] {
+    auto shared = std::make_shared<Shared>();
+    shared->stream = this;
+    return shared;
+  }();
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* NewWatchStream(ServiceContext* context,
+                                                                      grpc::CallbackServerContext* call,
+                                                                      const v1::WatchDeploymentRequest& request) {
+  auto* stream = new WatchStream(context, call, request);
+  stream->Begin(request.deployment_id());
+  return stream;
+}
+
+}  // namespace caxton::api

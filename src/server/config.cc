@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/server/config.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <CLI/CLI.hpp>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/platform/file.h"
+#include "caxton/server/limits.h"
+
+namespace caxton::server {
+namespace {
+
+absl::Status At(const std::string& path, const YAML::Mark& mark, const std::string& what) {
+  return WithReason(absl::InvalidArgumentError(StrCat(path, ":", mark.line + 1, ":", mark.column + 1, ": ", what)),
+                    "BAD_CONFIG");
+}
+
+absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAML::Node& value, ServerConfig* config) {
+  const std::string name = key.as<std::string>();
+  if (!value.IsScalar()) return At(path, value.Mark(), StrCat("'", name, "' takes one value"));
+  if (name == "data_dir") {
+    config->data_dir = value.as<std::string>();
+  } else if (name == "listen") {
+    config->listen = value.as<std::string>();
+  } else if (name == "http") {
+    config->http = value.as<std::string>();
+  } else if (name == "dev") {
+    config->dev = value.as<bool>();
+  } else if (name == "time_scale") {
+    config->time_scale = value.as<int64_t>();
+  } else if (name == "log_level") {
+    config->log_level = value.as<std::string>();
+  } else {
+    return At(path, key.Mark(),
+              StrCat("unknown field '", name, "'; known are data_dir, listen, http, dev, time_scale, log_level"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ReadConfigFile(const std::string& path, ServerConfig* config) {
+  ASSIGN_OR_RETURN(const std::string text, platform::ReadFile(path, kMaxConfigBytes));
+  try {
+    const YAML::Node root = YAML::Load(text);
+    if (root.IsNull()) return absl::OkStatus();
+    if (!root.IsMap()) return At(path, root.Mark(), "a configuration is a map of names and values");
+    for (const auto& entry : root) RETURN_IF_ERROR(ReadEntry(path, entry.first, entry.second, config));
+  } catch (const YAML::Exception& error) {
+    return At(path, error.mark, error.msg);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const ServerConfig& config) {
+  if (config.time_scale < 1 || config.time_scale > kMaxTimeScale) {
+    return absl::InvalidArgumentError(StrCat("--time-scale lies between 1 and ", kMaxTimeScale));
+  }
+  if (config.time_scale != 1 && !config.dev) {
+    return WithFix(WithReason(absl::InvalidArgumentError("--time-scale makes a canary's minutes seconds: it is for "
+                                                         "development and needs --dev"),
+                              "NEEDS_DEV"),
+                   "add --dev, or leave --time-scale out");
+  }
+  if (config.data_dir.empty()) return absl::InvalidArgumentError("--data-dir is empty");
+  const std::string& level = config.log_level;
+  if (level != "debug" && level != "info" && level != "warn" && level != "error") {
+    return absl::InvalidArgumentError(StrCat("--log-level is debug, info, warn or error, not '", level, "'"));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& args) {
+  ServerConfig config;
+  std::string file;
+  CLI::App app("Serves until SIGTERM. Prints `caxton ready: grpc ADDR http ADDR` once it does; logs go to stderr.",
+               "caxton server start");
+  app.add_option("--config", file, "YAML file with these options; flags win");
+  auto* data_dir = app.add_option("--data-dir", "Where the journal and the modules are")->type_name("DIR");
+  auto* listen = app.add_option("--listen", "gRPC address, loopback only; port 0 picks one")->type_name("ADDR");
+  auto* http = app.add_option("--http", "HTTP address (metrics, health), loopback only")->type_name("ADDR");
+  bool dev = false;
+  app.add_flag("--dev", dev, "Development: allows --time-scale");
+  auto* scale = app.add_option("--time-scale", "Divides the durations of stages by N; needs --dev")->type_name("N");
+  app.add_flag("--accept-loss", config.accept_loss, "Open a journal whose end is damaged, losing what is missing");
+  auto* level = app.add_option("--log-level", "debug, info, warn or error")->type_name("LEVEL");
+  std::vector<std::string> reversed(args.rbegin(), args.rend());
+  try {
+    app.parse(reversed);
+  } catch (const CLI::CallForHelp&) {
+    config.help = true;
+    config.help_text = app.help();
+    return config;
+  } catch (const CLI::ParseError& error) {
+    return WithFix(WithReason(absl::InvalidArgumentError(error.what()), "USAGE"),
+                   "`caxton server start --help` shows the options");
+  }
+  if (!file.empty()) RETURN_IF_ERROR(ReadConfigFile(file, &config));
+  try {
+    if (*data_dir) config.data_dir = data_dir->as<std::string>();
+    if (*listen) config.listen = listen->as<std::string>();
+    if (*http) config.http = http->as<std::string>();
+    if (dev) config.dev = true;
+    if (*scale) config.time_scale = scale->as<int64_t>();
+    if (*level) config.log_level = level->as<std::string>();
+  } catch (const CLI::ParseError& error) {
+    return WithReason(absl::InvalidArgumentError(error.what()), "USAGE");
+  }
+  RETURN_IF_ERROR(Check(config));
+  return config;
+}
+
+}  // namespace caxton::server

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a server is started with: flags over the configuration file over the defaults. A value.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+
+namespace caxton::server {
+
+struct ServerConfig {
+  std::string data_dir = "caxton-data";
+  std::string listen = "127.0.0.1:50051";
+  std::string http = "127.0.0.1:8080";
+  bool dev = false;
+  int64_t time_scale = 1;  // divides stage durations; needs dev
+  bool accept_loss = false;
+  std::string log_level = "info";
+  bool help = false;       // print `help_text` and do nothing
+  std::string help_text;
+};
+
+// The arguments behind `caxton server start`. Errors name the flag, or the configuration file's line.
+absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& args);
+
+}  // namespace caxton::server

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Observer: what the router and the controller tell of steps, logs and transitions, turned into metrics, log lines and
+// evidence for the judge.
+// Thread rule: any thread. Connect() before the first step.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "agent_log_book.h"
+#include "caxton/base/clock.h"
+#include "caxton/base/mutex.h"
+#include "caxton/controller/controller.h"
+#include "caxton/router/router.h"
+#include "caxton/telemetry/log.h"
+#include "caxton/telemetry/metrics.h"
+
+namespace caxton::server {
+
+class Observer final : public router::RouterObserver {
+ public:
+  Observer(const Clock* clock, telemetry::Logger* log, telemetry::Metrics* metrics, AgentLogBook* logs)
+      : clock_(clock), log_(log), metrics_(metrics), logs_(logs) {}
+  void Connect(router::Router* router, journal::Journal* journal, controller::Controller* controller);
+
+  void OnStep(const router::StepEvent& step) override;
+  void OnObservation(const Observation& observation) override;
+  void OnLog(RevisionRef revision, const std::vector<LogLine>& lines) override;
+  void OnDeadLetter(AgentId agent, const std::string& cause) override;
+  void OnTransition(const controller::DeploymentView& view, std::string_view event);
+
+ private:
+  struct Series {
+    std::string agent, version, name;
+    telemetry::Histogram duration;
+  };
+  std::shared_ptr<const Series> SeriesOf(RevisionRef revision);
+  void Scrape();
+
+  const Clock* clock_;
+  telemetry::Logger* log_;
+  telemetry::Metrics* metrics_;
+  AgentLogBook* logs_;
+  router::Router* router_ = nullptr;
+  journal::Journal* journal_ = nullptr;
+  controller::Controller* controller_ = nullptr;
+  Mutex mutex_;
+  absl::flat_hash_map<RevisionRef, std::shared_ptr<const Series>> series_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<AgentId, journal::CounterRow> scraped_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace caxton::server
