@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "args.h"
+
+#include "caxton/cli/testing/fake_environment.h"
+#include "caxton/v1/deployment.pb.h"
+#include "deploy_request.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace caxton::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::FakeEnvironment;
+using ::testing::HasSubstr;
+
+TEST(Stages, ReadsWeightsWithAndWithoutDurations) {
+  const auto stages = ParseStages("5:5m,25%:10m, 50");
+  ASSERT_TRUE(stages.ok()) << stages.status();
+  ASSERT_EQ(stages->size(), 3u);
+  EXPECT_EQ((*stages)[0].weight_ppm, 50'000u);
+  EXPECT_EQ((*stages)[0].duration_ns, 300'000'000'000);
+  EXPECT_EQ((*stages)[1].weight_ppm, 250'000u);
+  EXPECT_FALSE((*stages)[2].duration_ns.has_value());
+}
+
+TEST(Stages, RefusesWhatIsNotAWeightOrDuration) {
+  EXPECT_FALSE(ParseStages("").ok());
+  EXPECT_FALSE(ParseStages("five:5m").ok());
+  EXPECT_FALSE(ParseStages("5:5").ok());
+  EXPECT_FALSE(ParseStages("101").ok());
+}
+
+TEST(Conditions, ReadsAList) {
+  const auto conditions = ParseConditions("error_rate>1%,p99_latency>100ms");
+  ASSERT_TRUE(conditions.ok()) << conditions.status();
+  ASSERT_EQ(conditions->size(), 2u);
+  EXPECT_EQ((*conditions)[1].metric, MetricKind::kP99Latency);
+}
+
+TEST(Overrides, ReadsTheOneGrammar) {
+  OverrideFlags flags;
+  flags.memory = "64Mi";
+  flags.cpu = "500m";
+  flags.set = {"greeting=hello=you", "empty="};
+  const auto overrides = ParseOverrides(flags);
+  ASSERT_TRUE(overrides.ok()) << overrides.status();
+  EXPECT_EQ(overrides->memory_bytes, 64 << 20);
+  EXPECT_EQ(overrides->settings.at("greeting"), "hello=you");
+  EXPECT_EQ(overrides->settings.at("empty"), "");
+  flags.memory = "64m";
+  EXPECT_FALSE(ParseOverrides(flags).ok());
+}
+
+TEST(Plan, FlagsWinOverTheFile) {
+  DeployFlags flags;
+  flags.deployment_file = "conf/deployment.yaml";
+  flags.version = "2.0.0";
+  flags.overrides.set = {"greeting=hi"};
+  v1::DeployRequest request;
+  const auto plan = PlanDeploy(flags,
+                               "agent: greeter\n"
+                               "module: greeter.wasm\n"
+                               "version: 1.0.0\n"
+                               "deployment:\n"
+                               "  strategy: canary\n"
+                               "  stages:\n"
+                               "    - canary: { weight: 5%, for: 5m, min_samples: 10 }\n"
+                               "  rollback_on: [ error_rate > 1% ]\n"
+                               "settings: { greeting: hello, name: you }\n",
+                               &request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->agent, "greeter");
+  EXPECT_EQ(plan->module_path, "conf/greeter.wasm");
+  EXPECT_EQ(request.version(), "2.0.0");
+  EXPECT_EQ(request.spec().strategy(), v1::CANARY);
+  ASSERT_EQ(request.spec().stages_size(), 1);
+  EXPECT_EQ(request.spec().stages(0).weight(), "5%");
+  EXPECT_EQ(request.spec().stages(0).duration().seconds(), 300);
+  EXPECT_EQ(request.spec().stages(0).min_samples(), 10);
+  EXPECT_THAT(request.spec().rollback_on(), ElementsAre("error_rate > 1%"));
+  EXPECT_EQ(request.overrides().settings().at("greeting"), "hi");
+  EXPECT_EQ(request.overrides().settings().at("name"), "you");
+}
+
+TEST(Plan, NamesTheAgentAfterTheModule) {
+  DeployFlags flags;
+  flags.module = "out/Greeter_v2.wasm";
+  v1::DeployRequest request;
+  const auto plan = PlanDeploy(flags, std::nullopt, &request);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_EQ(plan->agent, "greeter-v2");
+  EXPECT_EQ(request.spec().strategy(), v1::DIRECT);
+}
+
+TEST(Plan, StagesAloneMeanCanary) {
+  DeployFlags flags;
+  flags.module = "a.wasm";
+  flags.stages = "5:5m";
+  v1::DeployRequest request;
+  ASSERT_TRUE(PlanDeploy(flags, std::nullopt, &request).ok());
+  EXPECT_EQ(request.spec().strategy(), v1::CANARY);
+  flags.strategy = "direct";
+  EXPECT_FALSE(PlanDeploy(flags, std::nullopt, &request).ok());
+}
+
+TEST(Revision, IsANumberWithOrWithoutItsAgent) {
+  EXPECT_EQ(*ParseRevisionArg("--to", "7"), 7u);
+  EXPECT_EQ(*ParseRevisionArg("--to", "greeter@7"), 7u);
+  EXPECT_FALSE(ParseRevisionArg("--to", "greeter").ok());
+  EXPECT_FALSE(ParseRevisionArg("--to", "0").ok());
+}
+
+TEST(CommandLine, WithoutACommandIsUsage) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({}), 2);
+  EXPECT_EQ(fake.out(), "");
+  EXPECT_THAT(fake.err(), HasSubstr("deployment"));
+}
+
+TEST(CommandLine, HelpIsAResult) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"agent", "deploy", "--help"}), 0);
+  EXPECT_THAT(fake.out(), HasSubstr("--rollback-on"));
+}
+
+TEST(CommandLine, SuggestsTheNearestCommandAndOption) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"agnt", "list"}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("did you mean 'agent'?"));
+  EXPECT_EQ(fake.Run({"agent", "lst"}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("did you mean 'list'?"));
+  EXPECT_EQ(fake.Run({"deploy", "a.wasm", "--strateg", "canary"}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("did you mean '--strategy'?"));
+}
+
+TEST(CommandLine, ValuesOfOptionsAreNotCommands) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"--output", "xml", "agent", "list"}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("xml"));
+}
+
+TEST(CommandLine, RefusesByNameWhatIsNotInThisRelease) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"agent", "secret", "set", "greeter", "token"}), 6);
+  EXPECT_THAT(fake.err(), HasSubstr("agent secret set is not carried out in this release"));
+  EXPECT_EQ(fake.Run({"--token", "x", "agent", "list"}), 6);
+  EXPECT_EQ(fake.Run({"agent", "list", "--ca", "x"}), 6);
+  EXPECT_EQ(fake.Run({"message", "request", "greeter", "--preview"}), 6);
+}
+
+TEST(CommandLine, ServerStartGetsItsOwnOptions) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"server", "start", "--data-dir", "/tmp/x", "--dev", "--help"}), 0);
+  ASSERT_EQ(fake.server_starts.size(), 1u);
+  EXPECT_THAT(fake.server_starts[0], ElementsAre("--data-dir", "/tmp/x", "--dev", "--help"));
+}
+
+TEST(CommandLine, ModuleFilesGoToTheWorker) {
+  FakeEnvironment fake;
+  fake.worker_result = {.exit_status = 3,
+                        .output = R"({"findings": [{"severity": "error", "message": "no memory",)"
+                                  R"( "fix": "export it"}]})"};
+  EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
+  EXPECT_THAT(fake.worker_calls, ElementsAre(ElementsAre("--validate", "a.wasm")));
+  EXPECT_EQ(fake.out(), "error: no memory\n  To fix: export it\n");
+  fake.worker_result = {.exit_status = 0, .output = R"({"name": "a"})"};
+  EXPECT_EQ(fake.Run({"agent", "inspect", "./a.wasm", "--output", "json"}), 0);
+  EXPECT_EQ(fake.out(), "{\"name\": \"a\"}\n");
+  fake.worker_result = {.exit_status = 128 + 9};
+  EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
+}
+
+TEST(CommandLine, CompletionKnowsCommandsAndOptions) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"completion", "bash"}), 0);
+  EXPECT_THAT(fake.out(), HasSubstr("\"caxton deployment\") words=\"list show watch"));
+  EXPECT_EQ(fake.Run({"completion", "tcsh"}), 2);
+}
+
+TEST(CommandLine, MissingModuleIsSaid) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"deploy"}), 2);
+  EXPECT_EQ(fake.Run({"deploy", "/no/such.wasm"}), 1);
+  EXPECT_THAT(fake.err(), HasSubstr("/no/such.wasm"));
+}
+
+}  // namespace
+}  // namespace caxton::cli

@@ -1,0 +1,362 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Whole commands against a scripted server in this process.
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <unistd.h>
+
+#include <deque>
+#include <fstream>
+#include <set>
+
+#include "caxton/base/mutex.h"
+#include "caxton/base/strings.h"
+#include "caxton/cli/testing/fake_environment.h"
+#include "caxton/v1/agents.grpc.pb.h"
+#include "caxton/v1/deployment.grpc.pb.h"
+#include "caxton/v1/messaging.grpc.pb.h"
+#include "gmock/gmock.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "gtest/gtest.h"
+
+namespace caxton::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+grpc::Status Broken() { return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed"); }
+
+class ScriptedDeployments final : public v1::AgentDeployment::Service {
+ public:
+  v1::DeployRequest last;
+  size_t uploaded = 0;
+  v1::DeployResponse answer;
+  grpc::Status status;
+  // One script for each WatchDeployment call: what it sends before it breaks off.
+  std::deque<std::vector<v1::Deployment>> watches;
+  int watch_calls = 0;
+
+  grpc::Status DeployAgent(grpc::ServerContext*, const v1::DeployRequest* request,
+                           v1::DeployResponse* response) override {
+    last = *request;
+    *response = answer;
+    return status;
+  }
+  grpc::Status UploadModule(grpc::ServerContext*,
+                            grpc::ServerReader<v1::UploadModuleRequest>* reader,
+                            v1::UploadModuleResponse* response) override {
+    v1::UploadModuleRequest frame;
+    while (reader->Read(&frame)) uploaded += frame.chunk().size();
+    response->set_module_digest("d1ge57");
+    return grpc::Status::OK;
+  }
+  grpc::Status WatchDeployment(grpc::ServerContext*, const v1::WatchDeploymentRequest*,
+                               grpc::ServerWriter<v1::WatchDeploymentResponse>* writer) override {
+    ++watch_calls;
+    if (watches.empty()) return Broken();
+    for (const v1::Deployment& deployment : watches.front()) {
+      v1::WatchDeploymentResponse event;
+      *event.mutable_deployment() = deployment;
+      writer->Write(event);
+    }
+    watches.pop_front();
+    return Broken();
+  }
+};
+
+class ScriptedMessaging final : public v1::Messaging::Service {
+ public:
+  std::set<uint64_t> refuse_once;  // by client_ref
+  std::set<uint64_t> break_after;  // the stream breaks unanswered at these, once
+  std::vector<v1::TailResponse> tail;
+  v1::Performative performative = v1::INFORM;
+
+  std::vector<uint64_t> seen() {
+    MutexLock lock(&mutex_);
+    return seen_;
+  }
+
+  grpc::Status Request(grpc::ServerContext*, const v1::RequestRequest* request,
+                       v1::RequestResponse* response) override {
+    response->mutable_reply()->set_content("hello " + request->envelope().content());
+    response->mutable_reply()->set_performative(performative);
+    return grpc::Status::OK;
+  }
+  // Refuses as the contract says: after a refusal, the key's later ones too.
+  grpc::Status Exchange(
+      grpc::ServerContext*,
+      grpc::ServerReaderWriter<v1::ExchangeResponse, v1::ExchangeRequest>* stream) override {
+    std::map<std::string, uint64_t> refused;
+    v1::ExchangeRequest frame;
+    while (stream->Read(&frame)) {
+      v1::ExchangeResponse answer;
+      for (const v1::ExchangeItem& item : frame.items()) {
+        if (break_after.erase(item.client_ref()) > 0) return Broken();
+        Answer(item, &refused, answer.add_results());
+      }
+      stream->Write(answer);
+    }
+    return grpc::Status::OK;
+  }
+  grpc::Status Tail(grpc::ServerContext*, const v1::TailRequest* request,
+                    grpc::ServerWriter<v1::TailResponse>* writer) override {
+    for (size_t i = static_cast<size_t>(std::stoul(request->cursor())); i < tail.size(); ++i) {
+      v1::TailResponse event = tail[i];
+      event.set_cursor(StrCat(i + 1));
+      writer->Write(event);
+    }
+    return grpc::Status::OK;
+  }
+
+ private:
+  void Answer(const v1::ExchangeItem& item, std::map<std::string, uint64_t>* refused,
+              v1::ExchangeResult* result) {
+    const uint64_t number = item.client_ref();
+    result->set_client_ref(number);
+    const auto held = refused->find(item.envelope().key());
+    const bool first = refuse_once.erase(number) > 0;
+    if (first || (held != refused->end() && held->second != number)) {
+      if (first) (*refused)[item.envelope().key()] = number;
+      result->mutable_error()->set_code(static_cast<int>(grpc::StatusCode::RESOURCE_EXHAUSTED));
+      result->mutable_error()->set_reason(first ? "QUEUE_FULL" : "AFTER_REFUSAL");
+      return;
+    }
+    refused->erase(item.envelope().key());
+    {
+      MutexLock lock(&mutex_);
+      seen_.push_back(number);
+    }
+    if (item.want_reply()) {
+      result->mutable_reply()->mutable_reply()->set_content(item.envelope().content());
+      result->mutable_reply()->mutable_reply()->set_performative(performative);
+    } else {
+      result->mutable_ack()->set_message_id("m");
+    }
+  }
+
+  Mutex mutex_;
+  std::vector<uint64_t> seen_ ABSL_GUARDED_BY(mutex_);
+};
+
+class OneAgent final : public v1::Agents::Service {
+ public:
+  grpc::Status GetAgent(grpc::ServerContext*, const v1::GetAgentRequest* request,
+                        v1::GetAgentResponse* response) override {
+    if (request->name() != "greeter") {
+      return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no agent " + request->name());
+    }
+    response->mutable_agent()->set_name("greeter");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListAgents(grpc::ServerContext*, const v1::ListAgentsRequest*,
+                          v1::ListAgentsResponse* response) override {
+    response->add_agents()->set_name("greeter");
+    return grpc::Status::OK;
+  }
+};
+
+class ClientTest : public ::testing::Test {
+ protected:
+  ClientTest() {
+    grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(64 << 20);
+    builder.RegisterService(&deployments_);
+    builder.RegisterService(&messaging_);
+    builder.RegisterService(&agents_);
+    server_ = builder.BuildAndStart();
+    fake_.channel = server_->InProcessChannel(grpc::ChannelArguments());
+    deployments_.answer.set_deployment_id("dep-1");
+    module_ = ::testing::TempDir() + StrCat("greeter-", getpid(), ".wasm");
+    std::ofstream(module_) << "wasm";
+  }
+  ~ClientTest() override {
+    unlink(module_.c_str());
+    server_->Shutdown();
+  }
+
+  static v1::Deployment At(v1::DeploymentState state, const std::string& stage = "") {
+    v1::Deployment deployment;
+    deployment.set_deployment_id("dep-1");
+    deployment.set_revision("greeter@2");
+    deployment.set_state(state);
+    deployment.set_stage_name(stage);
+    return deployment;
+  }
+
+  int Deploy(std::vector<std::string> more = {}) {
+    std::vector<std::string> args = {"deploy", module_, "--name", "greeter"};
+    args.insert(args.end(), more.begin(), more.end());
+    return fake_.Run(args);
+  }
+
+  ScriptedDeployments deployments_;
+  ScriptedMessaging messaging_;
+  OneAgent agents_;
+  std::unique_ptr<grpc::Server> server_;
+  testing::FakeEnvironment fake_;
+  std::string module_;
+};
+
+TEST_F(ClientTest, DeployFollowsToRunning) {
+  deployments_.watches = {{At(v1::VALIDATING, "validate"), At(v1::DEPLOYING, "canary 5%"),
+                           At(v1::DEPLOYING, "canary 5%"), At(v1::RUNNING)}};
+  EXPECT_EQ(Deploy(), 0) << fake_.err();
+  EXPECT_EQ(fake_.out(), "greeter@2 is running (dep-1)\n");
+  EXPECT_THAT(fake_.err(), HasSubstr("dep-1 greeter@2: DEPLOYING, canary 5%\n"));
+  EXPECT_THAT(fake_.err(), Not(HasSubstr("\x1b")));
+  EXPECT_EQ(deployments_.last.name(), "greeter");
+  EXPECT_EQ(deployments_.last.wasm_module(), "wasm");
+  EXPECT_THAT(deployments_.last.idempotency_key(), StartsWith("cli-"));
+}
+
+TEST_F(ClientTest, DeployRidesOverARestart) {
+  deployments_.watches = {{At(v1::VALIDATING)}, {}, {At(v1::DEPLOYING)}, {At(v1::RUNNING)}};
+  EXPECT_EQ(Deploy(), 0) << fake_.err();
+  EXPECT_EQ(deployments_.watch_calls, 4);
+  EXPECT_THAT(fake_.err(), HasSubstr("Connection to the server lost"));
+}
+
+TEST_F(ClientTest, DeployGivesUpAfterItsTimeout) {
+  deployments_.watches = {{At(v1::VALIDATING)}};
+  EXPECT_EQ(Deploy({"--timeout", "5s"}), 5);
+  EXPECT_THAT(fake_.err(), HasSubstr("To fix: start the server again"));
+}
+
+TEST_F(ClientTest, OutcomesBecomeExitCodes) {
+  deployments_.watches = {{At(v1::ROLLED_BACK)}};
+  EXPECT_EQ(Deploy(), 4);
+  v1::Deployment rejected = At(v1::FAILED);
+  auto* stage = rejected.mutable_validation()->add_stages();
+  stage->set_stage("static");
+  stage->set_ran(true);
+  stage->add_findings()->set_error(true);
+  stage->mutable_findings(0)->set_message("no export handle_message");
+  deployments_.watches = {{rejected}};
+  EXPECT_EQ(Deploy(), 3);
+  EXPECT_THAT(fake_.err(), HasSubstr("error: no export handle_message"));
+  v1::Deployment paused = At(v1::DEPLOYING, "canary 5%");
+  paused.set_paused(true);
+  paused.set_inconclusive(true);
+  deployments_.watches = {{paused}};
+  EXPECT_EQ(Deploy(), 7);
+}
+
+TEST_F(ClientTest, DeployJsonIsOneDocumentALine) {
+  deployments_.watches = {{At(v1::VALIDATING), At(v1::RUNNING)}};
+  EXPECT_EQ(Deploy({"--output", "json"}), 0);
+  const std::string out = fake_.out();
+  EXPECT_EQ(std::count(out.begin(), out.end(), '\n'), 2);
+  EXPECT_THAT(out, HasSubstr("\"state\":\"RUNNING\""));
+}
+
+TEST_F(ClientTest, TheSameContentAgainIsDone) {
+  deployments_.answer.set_already_running(true);
+  EXPECT_EQ(Deploy(), 0);
+  EXPECT_THAT(fake_.out(), StartsWith("already running: greeter"));
+}
+
+TEST_F(ClientTest, DetachPrintsTheId) {
+  EXPECT_EQ(Deploy({"--detach"}), 0);
+  EXPECT_EQ(fake_.out(), "dep-1\n");
+}
+
+TEST_F(ClientTest, LargeModulesAreUploaded) {
+  std::ofstream(module_) << std::string(4 << 20, 'x');
+  deployments_.watches = {{At(v1::RUNNING)}};
+  EXPECT_EQ(Deploy(), 0);
+  EXPECT_EQ(deployments_.uploaded, size_t{4} << 20);
+  EXPECT_EQ(deployments_.last.module_digest(), "d1ge57");
+}
+
+TEST_F(ClientTest, RefusalsShowReasonAndFix) {
+  google::rpc::Status details;
+  google::rpc::ErrorInfo info;
+  info.set_reason("DEPLOYMENT_IN_PROGRESS");
+  (*info.mutable_metadata())["fix"] = "use --queue wait";
+  details.add_details()->PackFrom(info);
+  deployments_.status = grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "greeter is busy",
+                                     details.SerializeAsString());
+  EXPECT_EQ(Deploy(), 6);
+  EXPECT_EQ(fake_.err(),
+            "Error: greeter is busy\nReason: DEPLOYMENT_IN_PROGRESS\nTo fix: use --queue wait\n");
+}
+
+TEST_F(ClientTest, AMistypedAgentIsRecognized) {
+  EXPECT_EQ(fake_.Run({"agent", "inspect", "greter"}), 1);
+  EXPECT_THAT(fake_.err(), HasSubstr("did you mean 'greeter'?"));
+}
+
+TEST_F(ClientTest, RequestPrintsTheReplyAsItIs) {
+  EXPECT_EQ(fake_.Run({"message", "request", "greeter", "--data", "you"}), 0);
+  EXPECT_EQ(fake_.out(), "hello you");
+  messaging_.performative = v1::FAILURE;
+  EXPECT_EQ(fake_.Run({"message", "request", "greeter"}), 1);
+}
+
+TEST_F(ClientTest, LoadKeepsOrderThroughRefusalsAndLostConnections) {
+  fake_.tick_ns = 1'000'000;
+  messaging_.refuse_once = {5, 40};
+  messaging_.break_after = {20, 60};
+  EXPECT_EQ(fake_.Run({"load", "greeter", "--send", "--count", "100", "--keys", "3", "--retry",
+                       "--outstanding", "16", "--output", "json"}),
+            0)
+      << fake_.out() << fake_.err();
+  EXPECT_THAT(fake_.out(), HasSubstr("\"acknowledged\": 100"));
+  EXPECT_THAT(fake_.out(), HasSubstr("\"lost\": 0"));
+  EXPECT_THAT(fake_.out(), HasSubstr("\"reconnects\": 2"));
+  // First sightings of each key are in order.
+  std::map<uint64_t, uint64_t> last;
+  std::set<uint64_t> once;
+  for (uint64_t number : messaging_.seen()) {
+    if (!once.insert(number).second) continue;
+    EXPECT_GT(number, last[number % 3]);
+    last[number % 3] = number;
+  }
+  EXPECT_EQ(once.size(), 100u);
+}
+
+TEST_F(ClientTest, LoadWithoutRetryEndsWithTheConnection) {
+  messaging_.break_after = {10};
+  EXPECT_EQ(fake_.Run({"load", "greeter", "--count", "100"}), 5);
+  EXPECT_THAT(fake_.err(), HasSubstr("--ledger FILE or --retry"));
+}
+
+TEST_F(ClientTest, LoadCountsFailureReplies) {
+  messaging_.performative = v1::FAILURE;
+  EXPECT_EQ(fake_.Run({"load", "greeter", "--request", "--count", "5"}), 1);
+  EXPECT_THAT(fake_.out(), HasSubstr("answered      5 (5 with FAILURE)"));
+}
+
+TEST_F(ClientTest, LedgerGoesOnAndIsVerifiedAgainstTheTail) {
+  const std::string ledger = module_ + ".ledger";
+  EXPECT_EQ(fake_.Run({"load", "head", "--send", "--count", "3", "--ledger", ledger}), 0);
+  EXPECT_EQ(fake_.Run({"load", "head", "--send", "--count", "2", "--ledger", ledger}), 0);
+  EXPECT_THAT(messaging_.seen(), ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_EQ(fake_.Run({"load", "head", "--request", "--count", "2", "--ledger", ledger}), 2);
+
+  std::string header;
+  std::getline(std::ifstream(ledger), header);
+  const std::string run = header.substr(header.find("run=") + 4, 8);
+  for (int number : {1, 2, 3, 4}) {
+    v1::TailResponse event;
+    event.set_outcome("handled");
+    event.mutable_envelope()->set_content(StrCat("n=", number, " key=", number, " run=", run));
+    messaging_.tail.push_back(event);
+  }
+  const std::vector<std::string> verify = {
+      "load", "head", "--ledger", ledger, "--verify-tail", "end", "--expect-from-ledger"};
+  EXPECT_EQ(fake_.Run(verify), 1);
+  EXPECT_THAT(fake_.out(), HasSubstr("expected 5, handled 4, dead-lettered 0, lost 1"));
+  v1::TailResponse last = messaging_.tail.back();
+  last.mutable_envelope()->set_content(StrCat("n=5 key=5 run=", run));
+  messaging_.tail.push_back(last);
+  EXPECT_EQ(fake_.Run(verify), 0) << fake_.out() << fake_.err();
+  unlink(ledger.c_str());
+}
+
+}  // namespace
+}  // namespace caxton::cli

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// caxton agent deploy
+#include <fstream>
+#include <memory>
+#include <ostream>
+#include <sstream>
+
+#include <CLI/CLI.hpp>
+
+#include "call.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/cli/limits.h"
+#include "caxton/model/limits.h"
+#include "caxton/model/units.h"
+#include "caxton/v1/deployment.grpc.pb.h"
+#include "context.h"
+#include "deploy_request.h"
+#include "files.h"
+#include "progress.h"
+#include "watch.h"
+
+namespace caxton::cli {
+namespace {
+
+absl::StatusOr<std::string> ReadModule(const std::string& path) {
+  auto module = ReadFileUpTo(path, kMaxModuleBytes);
+  if (absl::IsOutOfRange(module.status())) {
+    return WithFix(WithReason(absl::InvalidArgumentError(StrCat(module.status().message(),
+                                                                "; a module has at most ",
+                                                                FormatSize(kMaxModuleBytes))),
+                              "MODULE_TOO_LARGE"),
+                   "strip debug information (-Wl,--strip-all, wasm-strip), or check that it is the "
+                   "right file");
+  }
+  return module;
+}
+
+// Returns the digest.
+absl::StatusOr<std::string> Upload(const Client& client, const std::string& module) {
+  v1::AgentDeployment::Stub stub(client.channel());
+  grpc::ClientContext call;
+  client.SetDeadline(&call);
+  v1::UploadModuleResponse response;
+  auto writer = stub.UploadModule(&call, &response);
+  for (size_t at = 0; at < module.size(); at += kUploadChunkBytes) {
+    v1::UploadModuleRequest frame;
+    frame.set_chunk(module.substr(at, kUploadChunkBytes));
+    if (!writer->Write(frame)) break;  // Finish says why
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  if (!status.ok()) return FromGrpc(status, client.server());
+  return response.module_digest();
+}
+
+// Strategies are the server's to refuse.
+absl::Status RefuseWhatIsNotInThisRelease(const DeployFlags& flags) {
+  if (flags.preview) return NotInThisRelease("--preview");
+  if (flags.allow_breaking) return NotInThisRelease("--allow-breaking");
+  return absl::OkStatus();
+}
+
+ExitCode PrintDryRun(const Context& context, const v1::DeployResponse& response) {
+  const bool passed = !response.has_validation() || response.validation().passed();
+  if (context.printer().structured()) {
+    context.printer().Document(response);
+  } else {
+    std::string text;
+    if (response.has_validation()) {
+      StrAppend(&text, ReportText(response.validation(), context.printer().style()));
+    }
+    StrAppend(
+        &text, "Against what runs now:\n",
+        ChangesText("RUNNING", "NEW", {response.changes().begin(), response.changes().end()}));
+    if (response.already_running()) StrAppend(&text, "The same content is running already.\n");
+    StrAppend(&text, "Nothing was changed.\n");
+    context.printer().Text(text);
+  }
+  return passed ? ExitCode::kDone : ExitCode::kRejected;
+}
+
+absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
+  std::optional<std::string> file_text;
+  if (!flags.deployment_file.empty()) {
+    ASSIGN_OR_RETURN(file_text, ReadFileUpTo(flags.deployment_file, kMaxDeploymentFileBytes));
+  }
+  v1::DeployRequest request;
+  ASSIGN_OR_RETURN(const DeployPlan plan, PlanDeploy(flags, file_text, &request));
+  RETURN_IF_ERROR(RefuseWhatIsNotInThisRelease(flags));
+  if (!flags.wait.empty() && flags.wait != "running" && flags.wait != "finalized") {
+    return UsageError(StrCat("--wait is running or finalized, not '", flags.wait, "'"));
+  }
+  ASSIGN_OR_RETURN(const std::string module, ReadModule(plan.module_path));
+  if (module.size() > kInlineModuleBytes) {
+    ASSIGN_OR_RETURN(*request.mutable_module_digest(), Upload(context->client(), module));
+  } else {
+    request.set_wasm_module(module);
+  }
+  request.set_idempotency_key(flags.idempotency_key.empty() ? context->client().NewIdempotencyKey()
+                                                            : flags.idempotency_key);
+  ASSIGN_OR_RETURN(const v1::DeployResponse response,
+                   (Call(context->client(), &v1::AgentDeployment::Stub::DeployAgent, request)));
+
+  if (flags.dry_run) return PrintDryRun(*context, response);
+  const Printer printer = context->printer();
+  if (response.already_running()) {
+    if (printer.structured()) {
+      printer.Document(response);
+    } else {
+      printer.Text(StrCat(
+          "already running: ",
+          response.deployment().revision().empty() ? plan.agent : response.deployment().revision(),
+          " has the same content (use --force to deploy it again)\n"));
+    }
+    return ExitCode::kDone;
+  }
+  if (flags.detach) {
+    if (printer.structured()) {
+      printer.Document(response);
+    } else {
+      printer.Text(StrCat(response.deployment_id(), "\n"));
+      context->err() << "Watch it with `caxton deployment watch " << response.deployment_id()
+                     << "`.\n";
+    }
+    return ExitCode::kDone;
+  }
+  return WatchUntilSettled(context, WatchOptions{.deployment = response.deployment_id(),
+                                                 .finalized = flags.wait == "finalized",
+                                                 .was_connected = true});
+}
+
+}  // namespace
+
+void AddDeployCommand(CLI::App* app, Context* context) {
+  auto flags = std::make_shared<DeployFlags>();
+  CLI::App* deploy = app->add_subcommand("deploy", "Give an agent new code and watch the rollout");
+  deploy->add_option("module", flags->module, "The agent's .wasm file");
+  deploy->add_option("-f,--file", flags->deployment_file, "Deployment file (YAML)");
+  deploy->add_option("--name", flags->name, "Agent's name (default: the file's, or the module's)");
+  deploy->add_option("--version", flags->version, "Label of the revision, e.g. 2.0.0");
+  deploy->add_option("--strategy", flags->strategy, "direct, blue-green, canary or shadow");
+  deploy->add_option("--stages", flags->stages, "Canary stages, e.g. 5:5m,25:10m,50:10m");
+  deploy->add_option("--rollback-on", flags->rollback_on,
+                     "Limits, e.g. \"error_rate>1%,p99_latency>100ms\"");
+  deploy->add_option("--memory", flags->overrides.memory, "Memory of an instance, e.g. 64Mi");
+  deploy->add_option("--cpu", flags->overrides.cpu, "Weight against other agents, e.g. 500m");
+  deploy->add_option("--set", flags->overrides.set, "A setting, NAME=VALUE; repeat for more")
+      ->allow_extra_args(false);
+  deploy->add_option("--queue", flags->queue,
+                     "While another deployment is in progress: wait, replace or refuse");
+  deploy->add_option("--wait", flags->wait, "Return at: running (default) or finalized");
+  deploy->add_flag("--detach", flags->detach, "Print the deployment's id and return");
+  deploy->add_flag("--dry-run", flags->dry_run, "Validate and show the difference; change nothing");
+  deploy->add_flag("--force", flags->force, "Deploy although the same content is running");
+  deploy->add_flag("--preview", flags->preview, "Give it no traffic but what names it");
+  deploy->add_flag("--allow-breaking", flags->allow_breaking,
+                   "Accept what could not be rolled back");
+  deploy->add_option("--idempotency-key", flags->idempotency_key,
+                     "One deployment however often this is run");
+  deploy->callback(
+      [context, flags] { context->action = [context, flags] { return Deploy(context, *flags); }; });
+}
+
+}  // namespace caxton::cli

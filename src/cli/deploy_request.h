@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From flags and a deployment file to a DeployRequest: flags win over the file. Pure but for
+// reading the file's text, which the caller hands in.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "caxton/model/deployment_spec.h"
+
+namespace caxton::v1 {
+class DeploymentSpec;
+class DeployRequest;
+class RevisionOverrides;
+}  // namespace caxton::v1
+
+namespace caxton::cli {
+
+// Limits and settings as flags give them; empty: not given.
+struct OverrideFlags {
+  std::string memory, cpu;
+  std::vector<std::string> set;    // NAME=VALUE
+  std::vector<std::string> unset;  // NAME
+};
+
+struct DeployFlags {
+  std::string module;           // FILE.wasm
+  std::string deployment_file;  // -f
+  std::string name, version, strategy, stages, rollback_on, queue, wait;
+  OverrideFlags overrides;
+  bool detach = false, dry_run = false, preview = false, allow_breaking = false, force = false;
+  std::string idempotency_key;
+};
+
+struct DeployPlan {
+  std::string agent;
+  std::string module_path;
+};
+
+// Fills all of `request` but module and idempotency key. `file_text`: what flags.deployment_file
+// holds.
+absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags,
+                                      const std::optional<std::string>& file_text,
+                                      v1::DeployRequest* request);
+
+// "5:5m,25:10m,50": weights in percent, each with an optional duration.
+absl::StatusOr<std::vector<StageSpec>> ParseStages(std::string_view text);
+// "error_rate>1%,p99_latency>100ms"
+absl::StatusOr<std::vector<Condition>> ParseConditions(std::string_view text);
+absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags);
+
+void ToProto(const DeploymentSpec& spec, v1::DeploymentSpec* out);
+void ToProto(const RevisionOverrides& overrides, v1::RevisionOverrides* out);
+
+}  // namespace caxton::cli

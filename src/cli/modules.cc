@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// caxton agent validate | package | inspect FILE: what reads a module is done by caxton-worker, in
+// its jail.
+#include <memory>
+#include <ostream>
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "context.h"
+
+namespace caxton::cli {
+namespace {
+
+// caxton-worker's exit statuses (src/worker/README.md).
+constexpr int kWorkerUsage = 2;
+constexpr int kWorkerRejected = 3;
+
+std::string Text(const nlohmann::json& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
+
+// The report as people read it: each field on a line, findings with their fix.
+std::string ReportAsText(const nlohmann::ordered_json& report, const Style& style) {
+  std::string out;
+  for (const auto& [name, value] : report.items()) {
+    if (name == "findings" && value.is_array()) continue;
+    if (value.is_array()) {
+      StrAppend(&out, name, ":");
+      for (const auto& item : value) StrAppend(&out, " ", Text(item));
+      StrAppend(&out, "\n");
+    } else {
+      StrAppend(&out, name, ": ", Text(value), "\n");
+    }
+  }
+  const auto findings = report.find("findings");
+  if (findings == report.end() || !findings->is_array()) return out;
+  for (const auto& finding : *findings) {
+    if (!finding.is_object()) {
+      StrAppend(&out, style.Bad("error"), ": ", Text(finding), "\n");
+      continue;
+    }
+    const std::string severity = finding.value("severity", std::string("error"));
+    StrAppend(&out, severity == "error" ? style.Bad(severity) : style.Warn(severity), ": ",
+              finding.value("message", std::string()), "\n");
+    const std::string fix = finding.value("fix", std::string());
+    if (!fix.empty()) StrAppend(&out, "  To fix: ", fix, "\n");
+  }
+  return out;
+}
+
+absl::StatusOr<ExitCode> RunReport(Context* context, const std::string& mode,
+                                   const std::string& path) {
+  ASSIGN_OR_RETURN(const ToolResult result, context->environment.run_worker({mode, path}));
+  const Printer printer = context->printer();
+  const auto report = nlohmann::ordered_json::parse(result.output, nullptr, false);
+  if (report.is_object()) {
+    if (printer.structured()) {
+      printer.JsonDocument(result.output);
+    } else {
+      printer.Text(ReportAsText(report, printer.style()));
+    }
+  }
+  switch (result.exit_status) {
+    case 0:
+      if (!printer.structured()) context->err() << path << ": no faults\n";
+      return ExitCode::kDone;
+    case kWorkerUsage:
+      return ExitCode::kUsage;
+    case kWorkerRejected:
+      return ExitCode::kRejected;
+    default:
+      if (result.exit_status < 128) return ExitCode::kFailed;
+      return WithReason(absl::InvalidArgumentError(StrCat(
+                            path, ": examining it ended with signal ", result.exit_status - 128,
+                            "; it needs more memory or time than a module may take")),
+                        "VALIDATION_CRASHED");
+  }
+}
+
+struct PackageFlags {
+  std::string module, manifest, output;
+};
+
+absl::StatusOr<ExitCode> Package(Context* context, const PackageFlags& flags) {
+  ASSIGN_OR_RETURN(const ToolResult result,
+                   context->environment.run_worker({"--package", flags.module, "--manifest",
+                                                    flags.manifest, "-o", flags.output}));
+  context->printer().Text(result.output);
+  if (result.exit_status == 0) {
+    context->err() << "Wrote " << flags.output << "\n";
+    return ExitCode::kDone;
+  }
+  return result.exit_status == kWorkerRejected ? ExitCode::kRejected : ExitCode::kFailed;
+}
+
+}  // namespace
+
+absl::StatusOr<ExitCode> InspectFile(Context* context, const std::string& path) {
+  return RunReport(context, "--inspect", path);
+}
+
+void AddModuleCommands(CLI::App* agent, Context* context) {
+  auto path = std::make_shared<std::string>();
+  CLI::App* validate =
+      agent->add_subcommand("validate", "Check, compile and initialize a module; no server needed");
+  validate->add_option("module", *path, "FILE.wasm")->required();
+  validate->callback(
+      [=] { context->action = [=] { return RunReport(context, "--validate", *path); }; });
+
+  auto flags = std::make_shared<PackageFlags>();
+  CLI::App* package = agent->add_subcommand("package", "Write a manifest into a module");
+  package->add_option("module", flags->module, "FILE.wasm")->required();
+  package->add_option("--manifest", flags->manifest, "The manifest (JSON)")->required();
+  package->add_option("-o,--out", flags->output, "Where the result goes")->required();
+  package->callback([=] { context->action = [=] { return Package(context, *flags); }; });
+}
+
+}  // namespace caxton::cli
