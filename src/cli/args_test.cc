@@ -100,6 +100,8 @@ TEST(Plan, StagesAloneMeanCanary) {
   v1::DeployRequest request;
   ASSERT_TRUE(PlanDeploy(flags, std::nullopt, &request).ok());
   EXPECT_EQ(request.spec().strategy(), v1::CANARY);
+  ASSERT_EQ(request.spec().stages_size(), 2);
+  EXPECT_EQ(request.spec().stages(1).kind(), v1::Stage::FULL);
   flags.strategy = "direct";
   EXPECT_FALSE(PlanDeploy(flags, std::nullopt, &request).ok());
 }

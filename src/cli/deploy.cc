@@ -34,6 +34,11 @@ absl::StatusOr<std::string> ReadModule(const std::string& path) {
                    "strip debug information (-Wl,--strip-all, wasm-strip), or check that it is the "
                    "right file");
   }
+  if (module.ok() && module->empty()) {
+    return WithFix(
+        WithReason(absl::InvalidArgumentError(StrCat(path, " is empty")), "MODULE_EMPTY"),
+        "check that the build that should have written it worked");
+  }
   return module;
 }
 

@@ -44,6 +44,9 @@ absl::Status ApplyFlags(const DeployFlags& flags, DeploymentSpec* spec) {
       return UsageError("--stages are those of a canary deployment", "add --strategy canary");
     }
     spec->stages = *std::move(stages);
+    StageSpec full;  // the flag names the weights on the way there
+    full.kind = StageKind::kFull;
+    spec->stages.push_back(full);
   }
   if (!flags.rollback_on.empty()) {
     auto conditions = ParseConditions(flags.rollback_on);

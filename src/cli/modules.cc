@@ -19,8 +19,24 @@ namespace {
 constexpr int kWorkerUsage = 2;
 constexpr int kWorkerRejected = 3;
 
-std::string Text(const nlohmann::json& value) {
-  return value.is_string() ? value.get<std::string>() : value.dump();
+constexpr size_t kShownTextBytes = 400;
+
+// "a", "3", "name echo, version 1.0.0"; strings came from the module's author.
+std::string Text(const nlohmann::ordered_json& value) {
+  if (value.is_string()) return OneLine(value.get_ref<const std::string&>(), kShownTextBytes);
+  if (!value.is_structured()) return value.dump();
+  std::string out;
+  for (const auto& [name, child] : value.items()) {
+    if (child.is_string() && child.get_ref<const std::string&>().empty()) continue;
+    StrAppend(&out, out.empty() ? "" : ", ", value.is_object() ? StrCat(name, " ") : "",
+              Text(child));
+  }
+  return out;
+}
+
+std::string Field(const nlohmann::ordered_json& object, const char* name) {
+  const auto found = object.find(name);
+  return found == object.end() ? std::string() : Text(*found);
 }
 
 // The report as people read it: each field on a line, findings with their fix.
@@ -28,13 +44,7 @@ std::string ReportAsText(const nlohmann::ordered_json& report, const Style& styl
   std::string out;
   for (const auto& [name, value] : report.items()) {
     if (name == "findings" && value.is_array()) continue;
-    if (value.is_array()) {
-      StrAppend(&out, name, ":");
-      for (const auto& item : value) StrAppend(&out, " ", Text(item));
-      StrAppend(&out, "\n");
-    } else {
-      StrAppend(&out, name, ": ", Text(value), "\n");
-    }
+    StrAppend(&out, name, ": ", Text(value), "\n");
   }
   const auto findings = report.find("findings");
   if (findings == report.end() || !findings->is_array()) return out;
@@ -43,10 +53,10 @@ std::string ReportAsText(const nlohmann::ordered_json& report, const Style& styl
       StrAppend(&out, style.Bad("error"), ": ", Text(finding), "\n");
       continue;
     }
-    const std::string severity = finding.value("severity", std::string("error"));
+    const std::string severity = Field(finding, "severity");
     StrAppend(&out, severity == "error" ? style.Bad(severity) : style.Warn(severity), ": ",
-              finding.value("message", std::string()), "\n");
-    const std::string fix = finding.value("fix", std::string());
+              Field(finding, "message"), "\n");
+    const std::string fix = Field(finding, "fix");
     if (!fix.empty()) StrAppend(&out, "  To fix: ", fix, "\n");
   }
   return out;

@@ -13,6 +13,7 @@ namespace caxton::cli {
 namespace {
 
 constexpr int kBarCells = 24;
+constexpr size_t kShownMessageBytes = 200;
 
 std::string StrategyText(const v1::Deployment& deployment) {
   std::string name = absl::AsciiStrToLower(v1::Strategy_Name(deployment.strategy()));
@@ -29,6 +30,21 @@ std::string StatsText(const v1::RevisionStats& stats) {
   return StrCat(
       "n=", stats.count(), " errors=", stats.errors(), " (", Percent(stats.error_rate() * 100),
       ") p99=", stats.has_p99_latency() ? ShortDuration(Nanos(stats.p99_latency())) : "-");
+}
+
+// The message's first line; the rest is told once, at the end.
+std::string FirstLine(const std::string& message) {
+  return OneLine(std::string_view(message).substr(0, message.find('\n')), kShownMessageBytes);
+}
+
+// Every line of `text` but the first moved in by `indent`, without blank lines at the end.
+std::string Indented(const std::string& text, std::string_view indent) {
+  std::string out;
+  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipWhitespace())) {
+    StrAppend(&out, out.empty() ? "" : StrCat("\n", indent),
+              OneLine(StdView(line), line.size() + 1));
+  }
+  return out;
 }
 
 bool Final(const v1::Deployment& deployment) {
@@ -130,7 +146,7 @@ std::string ProgressLine(const v1::Deployment& deployment) {
       StrAppend(&line, ", ", ShortDuration(Nanos(deployment.stage_remaining())), " left");
     }
   }
-  if (!deployment.message().empty()) StrAppend(&line, " - ", deployment.message());
+  if (!deployment.message().empty()) StrAppend(&line, " - ", FirstLine(deployment.message()));
   return line;
 }
 
@@ -172,7 +188,7 @@ std::vector<std::string> ProgressView(const v1::Deployment& deployment, const St
     }
   }
   if (!deployment.message().empty()) {
-    lines.push_back(StrCat("  ", OneLine(deployment.message(), 200)));
+    lines.push_back(StrCat("  ", FirstLine(deployment.message())));
   }
   return lines;
 }
@@ -207,16 +223,15 @@ std::string OutcomeLine(const v1::Deployment& deployment) {
 std::string WhyNot(const v1::Deployment& deployment) {
   if (!Final(deployment) && !deployment.inconclusive()) return "";
   std::string text;
-  if (!deployment.message().empty()) {
-    StrAppend(&text, "Why: ", deployment.message(), "\n");
+  const bool rejected = deployment.has_validation() && !deployment.validation().passed();
+  if (!rejected && !deployment.message().empty()) {  // else the report says it, with the fixes
+    StrAppend(&text, "Why: ", Indented(deployment.message(), "  "), "\n");
   }
   if (!deployment.verdict().reason().empty() &&
       deployment.verdict().reason() != deployment.message()) {
     StrAppend(&text, "Verdict: ", deployment.verdict().reason(), "\n");
   }
-  if (deployment.has_validation() && !deployment.validation().passed()) {
-    StrAppend(&text, ReportText(deployment.validation(), Style(false)));
-  }
+  if (rejected) StrAppend(&text, ReportText(deployment.validation(), Style(false)));
   std::string fix = deployment.fix();
   if (fix.empty() && deployment.inconclusive()) {
     fix = StrCat("look at `caxton deployment explain ", deployment.deployment_id(),
@@ -237,13 +252,11 @@ std::string ReportText(const v1::ValidationReport& report, const Style& style) {
     if (stage.ran() && stage.has_elapsed()) {
       StrAppend(&out, " in ", ShortDuration(Nanos(stage.elapsed())));
     }
-    if (!stage.detail().empty() && stage.detail() != "not run") {
-      StrAppend(&out, " - ", stage.detail());
-    }
+    if (stage.ran() && !stage.detail().empty()) StrAppend(&out, " - ", FirstLine(stage.detail()));
     StrAppend(&out, "\n");
     for (const auto& finding : stage.findings()) {
       StrAppend(&out, "    ", finding.error() ? style.Bad("error") : style.Warn("warning"), ": ",
-                finding.message(), "\n");
+                Indented(finding.message(), "      "), "\n");
       if (!finding.fix().empty()) StrAppend(&out, "      To fix: ", finding.fix(), "\n");
     }
   }
