@@ -1,35 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the codecs of this module share. Every value starts with a format byte, so that a later form
-// can be told from this one; a nested record is length-prefixed.
+// What the codecs of this module share beyond caxton/base/codec.h.
 #pragma once
 
 #include <cstring>
 #include <string>
 
-#include "caxton/base/wire.h"
+#include "caxton/base/codec.h"
 
 namespace caxton::journal {
 
-inline constexpr uint8_t kRecordFormat = 1;
-
-inline void ReadFormat(ByteReader& in) {
-  if (in.U8() != kRecordFormat) in.Fail();
-}
-
-// Enums on the disk are one byte, numbered from 0 without gaps.
-template <typename Enum>
-Enum ReadEnum(ByteReader& in, uint8_t count) {
-  const uint8_t value = in.U8();
-  if (value < count) return static_cast<Enum>(value);
-  in.Fail();
-  return static_cast<Enum>(0);
-}
-
-// How many elements follow: refused beyond `max`, before anything is allocated for them.
-inline uint32_t ReadCount(ByteReader& in, size_t max) {
-  const uint32_t count = in.U32();
-  if (in.ok() && count <= max) return count;
+// How many elements follow, each of at least `min_bytes`: refused beyond `max`.
+inline uint32_t ReadBoundedCount(ByteReader& in, size_t min_bytes, size_t max) {
+  const uint32_t count = ReadCount(in, min_bytes);
+  if (count <= max) return count;
   in.Fail();
   return 0;
 }

@@ -88,6 +88,20 @@ CounterRow CounterBook::Get(AgentId agent) const {
   return it == shown_.end() ? CounterRow() : it->second;
 }
 
+CounterRow CounterBook::Total() const {
+  CounterRow sum;
+  std::lock_guard lock(mutex_);
+  for (const auto& [agent, row] : shown_) {
+    sum.accepted += row.accepted;
+    sum.completed += row.completed;
+    sum.dead += row.dead;
+    sum.dropped += row.dropped;
+    sum.waiting += row.waiting;
+    sum.retries += row.retries;
+  }
+  return sum;
+}
+
 std::vector<AgentId> CounterBook::agents() const {
   std::vector<AgentId> agents;
   for (const auto& [agent, entry] : entries_) agents.push_back(agent);

@@ -28,6 +28,7 @@ class CounterBook final {
   bool Reconcile(AgentId agent, uint64_t waiting);
 
   CounterRow Get(AgentId agent) const;
+  CounterRow Total() const;  // of all agents, at one moment
   // Agents with a row. Before the first round only.
   std::vector<AgentId> agents() const;
 

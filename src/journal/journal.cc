@@ -93,6 +93,7 @@ class StoreJournal final : public Journal {
   }
   void UnwatchRetained(uint64_t id) override { committer_->retention().Unwatch(id); }
   CounterRow Counters(AgentId agent) const override { return committer_->counters().Get(agent); }
+  CounterRow TotalCounters() const override { return committer_->counters().Total(); }
   absl::Status IngressAllowed() const override { return committer_->reserve().IngressAllowed(); }
 
  private:

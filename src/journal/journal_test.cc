@@ -3,8 +3,12 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "caxton/base/random.h"
 #include "caxton/base/status.h"
+#include "caxton/base/thread_executor.h"
 #include "caxton/base/wire.h"
 #include "caxton/journal/limits.h"
 #include "journal_fixture.h"
@@ -332,6 +336,53 @@ TEST(Ingress, StopsWhileTheStoreIsStalled) {
   EXPECT_EQ(ReasonOf(h.journal->IngressAllowed()), "STORE_STALLED");
   h.store.SetStalled(false);
   EXPECT_TRUE(h.journal->IngressAllowed().ok());
+}
+
+// Every call that may come from any thread, from several threads at once; for the thread sanitizer.
+TEST(Threads, ShareTheJournal) {
+  constexpr int kSubmitters = 3;
+  constexpr uint64_t kOpsEach = 400;
+  const SystemClock clock;
+  testing::MemStore store;
+  ThreadExecutor executor("committer", clock);
+  auto journal = *Journal::Open(&store, &executor, &clock, {}, nullptr);
+  journal->SetRetention(kAgent, true);
+  std::atomic<uint64_t> durable = 0, called = 0;
+  const uint64_t watcher = journal->WatchRetained(kAgent, [&] { ++called; });
+  std::vector<std::thread> threads;
+  for (int t = 0; t < kSubmitters; ++t) {
+    threads.emplace_back([&, t] {
+      for (uint64_t i = 1; i <= kOpsEach; ++i) {
+        const Seq seq((uint64_t(t) << 40) + i);
+        CommitOp op = WithClaim(AcceptOp(seq), StrCat(t, "/", i), seq);
+        op.retain = RetainOp(kAgent, i).retain;
+        op.durable = [&] { ++durable; };
+        journal->committer().Submit(std::move(op));
+        if (i % 100 == 0) {
+          const RevisionRef revision{kAgent, RevisionNumber(uint32_t(i))};
+          journal->committer().Withdraw(revision, CommitOp());
+          journal->committer().Unfence(revision);
+        }
+        if (i % 10 == 0) {
+          EXPECT_LE(journal->Counters(kAgent).accepted, kSubmitters * kOpsEach);
+          EXPECT_TRUE(journal->IngressAllowed().ok());
+          const auto each = [](uint64_t, const RetainedRecord&) { return true; };
+          EXPECT_TRUE(journal->ScanRetained(kAgent, i, each).ok());
+          EXPECT_LE(journal->committer().durable_round(), kSubmitters * kOpsEach * 2);
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::atomic<bool> done = false;
+  journal->committer().Barrier([&] { done = true; });
+  executor.Stop();
+  EXPECT_TRUE(done);
+  EXPECT_EQ(durable, kSubmitters * kOpsEach);
+  EXPECT_EQ(journal->Counters(kAgent).waiting, kSubmitters * kOpsEach);
+  EXPECT_GT(called, 0u);
+  EXPECT_EQ(journal->committer().queued_bytes(), 0u);
+  journal->UnwatchRetained(watcher);
 }
 
 // Power cuts at random moments: whatever was reported durable is there, and each step's rows are

@@ -10,6 +10,7 @@ namespace caxton::journal {
 namespace {
 
 constexpr uint32_t kWholePpm = 1'000'000;
+constexpr size_t kMinAttemptBytes = 4 + 1 + 4 + 8 + 4;
 
 void WriteAttempts(const std::vector<Attempt>& attempts, std::string* out) {
   ByteWriter w(out);
@@ -28,7 +29,7 @@ void WriteAttempts(const std::vector<Attempt>& attempts, std::string* out) {
 
 std::vector<Attempt> ReadAttempts(ByteReader& r) {
   std::vector<Attempt> attempts;
-  const uint32_t count = ReadCount(r, kMaxAttemptsKept);
+  const uint32_t count = ReadBoundedCount(r, kMinAttemptBytes, kMaxAttemptsKept);
   attempts.reserve(count);
   for (uint32_t i = 0; i < count && r.ok(); ++i) {
     Attempt a;
@@ -224,7 +225,7 @@ absl::StatusOr<RouteRecord> DecodeRoute(std::string_view bytes) {
   for (uint8_t& byte : route.salt) byte = r.U8();
   route.deployment = DeploymentId(r.U64());
   route.stick_to_message = r.Bool();
-  const uint32_t count = ReadCount(r, kMaxWithdrawnKept);
+  const uint32_t count = ReadBoundedCount(r, sizeof(uint32_t), kMaxWithdrawnKept);
   for (uint32_t i = 0; i < count && r.ok(); ++i) {
     route.withdrawn.push_back(RevisionNumber(r.U32()));
   }
