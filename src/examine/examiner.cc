@@ -121,7 +121,6 @@ void Initialize(const std::string& native, Work& work) {
   wasm::StepControl control;
   control.clock = options.clock;
   control.deadline_mono_ns = options.clock->MonoNanos() + options.init_limit_ns;
-  control.fuel = wasm::kFuelPerInit;
   const auto instance = (*module)->NewInstance(options.config, control);
   if (!instance.ok()) {
     work.findings.Error("INIT_FAILED", "initialization",

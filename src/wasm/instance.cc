@@ -51,6 +51,15 @@ std::string FormatFailure(std::string_view reason, const CallFailure& failure) {
   return std::string(TruncateUtf8(StrCat(reason, "\n", Backtrace(failure)), kMaxStepDetailBytes));
 }
 
+// A runtime that gives up says why on its standard error.
+absl::Status WithLastWords(const absl::Status& status, const std::vector<LogLine>& logs) {
+  if (logs.empty()) return status;
+  std::string text = StrCat(StdView(status.message()), "\nit logged:\n");
+  const size_t first = logs.size() - std::min(logs.size(), kMaxLastWords);
+  for (size_t i = first; i < logs.size(); ++i) StrAppend(&text, "  ", logs[i].text, "\n");
+  return absl::Status(status.code(), AbslView(TruncateUtf8(text, kMaxStepDetailBytes)));
+}
+
 }  // namespace
 
 struct Instance::Impl {
@@ -220,7 +229,7 @@ absl::StatusOr<std::unique_ptr<Instance>> Instance::Create(const Module& module,
   impl->init.fuel = impl->FuelUsed();
   impl->init.memory_bytes = impl->state.MemorySize();
   impl->init.logs = std::move(log.logs);
-  if (!status.ok()) return status;
+  if (!status.ok()) return WithLastWords(status, impl->init.logs);
   impl->usable = true;
   return std::unique_ptr<Instance>(new Instance(std::move(impl)));
 }

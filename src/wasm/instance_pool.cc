@@ -29,7 +29,7 @@ InstancePool::InstancePool(const Module& module, const AgentConfig& config,
 absl::StatusOr<std::unique_ptr<Instance>> InstancePool::Make() {
   StepControl control = control_;
   control.deadline_mono_ns = control_.clock->MonoNanos() + options_.init_limit_ns;
-  control.fuel = kFuelPerInit;
+  control.fuel = kFuelPerStep;
   return module_.NewInstance(config_, control);
 }
 

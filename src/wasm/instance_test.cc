@@ -10,7 +10,7 @@
 namespace caxton::wasm {
 namespace {
 
-using ::testing::AnyOf;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -157,9 +157,11 @@ TEST(InstanceTest, InitializationFailuresSayWhere) {
   EXPECT_THAT(
       std::string(bench.module->NewInstance(bench.config, bench.control).status().message()),
       HasSubstr("agent_init returned 7"));
-  Bench trap(GuestWat(kEchoBody, "(func (export \"_initialize\") (unreachable))"));
+  Bench trap(GuestWat(kEchoBody, R"((data (i32.const 8) "no bread")
+    (func (export "_initialize")
+      (call $log (i32.const 0) (i32.const 8) (i32.const 8)) (unreachable)))"));
   EXPECT_THAT(std::string(trap.module->NewInstance(trap.config, trap.control).status().message()),
-              AnyOf(HasSubstr("_initialize"), HasSubstr("unreachable")));
+              AllOf(HasSubstr("_initialize"), HasSubstr("unreachable"), HasSubstr("no bread")));
 }
 
 TEST(InstanceTest, TooSmallALimitIsAnErrorAndNotATrap) {

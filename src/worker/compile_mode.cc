@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "agent_config.h"
 #include "caxton/base/clock.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
@@ -41,17 +42,11 @@ CompilePhase PhaseOf(examine::ExaminePhase phase) {
 absl::StatusOr<examine::ExamineOptions> ReadOptions(const Clock& clock) {
   ASSIGN_OR_RETURN(const std::string bytes,
                    platform::ReadFd(ipc::kCompileConfigFd, kMaxConfigureBytes));
-  ASSIGN_OR_RETURN(ipc::Configure configure, ipc::DecodeConfigure(bytes));
+  ASSIGN_OR_RETURN(const ipc::Configure configure, ipc::DecodeConfigure(bytes));
   examine::ExamineOptions options;
   options.clock = &clock;
-  options.config.agent = std::move(configure.agent);
-  options.config.settings = std::move(configure.settings);
-  options.config.memory_bytes = configure.limits.memory_bytes;
-  options.config.max_message_bytes = configure.limits.max_message_bytes;
-  options.config.init_time_ns = configure.init_time_ns;
-  options.config.init_seed = configure.init_seed;
-  options.init_limit_ns =
-      configure.init_deadline_ns > 0 ? configure.init_deadline_ns : kDefaultInitLimitNs;
+  options.config = AgentConfigOf(configure);
+  options.init_limit_ns = InitLimitOf(configure);
   return options;
 }
 

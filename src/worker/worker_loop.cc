@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "agent_config.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/model/text.h"
@@ -79,12 +80,7 @@ absl::Status WorkerLoop::AwaitConfigure() {
     return absl::DataLossError(StrCat("the first frame has type ", frame_.type, ", not Configure"));
   }
   ASSIGN_OR_RETURN(configure_, ipc::DecodeConfigure(frame_.bytes));
-  config_.agent = configure_.agent;
-  config_.settings = configure_.settings;
-  config_.memory_bytes = configure_.limits.memory_bytes;
-  config_.max_message_bytes = configure_.limits.max_message_bytes;
-  config_.init_time_ns = configure_.init_time_ns;
-  config_.init_seed = configure_.init_seed;
+  config_ = AgentConfigOf(configure_);
   return absl::OkStatus();
 }
 
@@ -93,8 +89,7 @@ absl::Status WorkerLoop::Prepare() {
   pool_options.prepared =
       std::clamp<uint32_t>(configure_.pool_size, 1, wasm::kMaxPreparedInstances);
   pool_options.reused = configure_.reused_instances;
-  pool_options.init_limit_ns =
-      configure_.init_deadline_ns > 0 ? configure_.init_deadline_ns : kDefaultInitLimitNs;
+  pool_options.init_limit_ns = InitLimitOf(configure_);
   wasm::EngineOptions engine_options;
   engine_options.max_instances = pool_options.prepared + kExtraSlots;
   engine_options.max_memory_bytes = std::max(config_.memory_bytes, kMinAgentMemoryBytes);

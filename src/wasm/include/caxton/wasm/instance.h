@@ -31,7 +31,7 @@ struct AgentConfig {
   int64_t memory_bytes = kDefaultAgentMemoryBytes;
   int64_t max_message_bytes = kDefaultMaxMessageBytes;
   // Clock and seed during initialization: fixed, so that every instance starts the same.
-  int64_t init_time_ns = 0;
+  int64_t init_time_ns = kDefaultInitTimeNs;
   std::array<uint8_t, 32> init_seed{};
 };
 

@@ -12,7 +12,10 @@ namespace caxton::wasm {
 // Instructions, roughly. Far beyond any deadline: the deadline ends a step, fuel measures it. The
 // bound is there so that the counter can never wrap.
 inline constexpr uint64_t kFuelPerStep = 1'000'000'000'000;
-inline constexpr uint64_t kFuelPerInit = 10'000'000'000;
+
+// The clock of initialization where none is given (14 November 2023): Go's runtime refuses to start
+// at zero.
+inline constexpr int64_t kDefaultInitTimeNs = 1'700'000'000'000'000'000;
 
 inline constexpr size_t kMaxWasmStackBytes = 512 << 10;
 inline constexpr uint32_t kMaxTablesPerModule = 4;
@@ -41,6 +44,7 @@ inline constexpr size_t kLogLineOverheadBytes = 16;  // what an empty line count
 inline constexpr size_t kMaxCapabilitiesBytes = 64 << 10;
 inline constexpr size_t kMaxAbortTextBytes = 1 << 10;
 inline constexpr size_t kMaxBacktraceFrames = 32;
+inline constexpr size_t kMaxLastWords = 32;  // log lines told with a failed initialization
 inline constexpr size_t kMaxFrameNameBytes = 200;
 
 // A trap with less than this left to grow is told as "memory limit": the engine has no event for a
