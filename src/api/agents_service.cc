@@ -23,60 +23,67 @@ class AgentsService final : public v1::Agents::CallbackService {
   ServerUnaryReactor* ListAgents(CallbackServerContext* call, const v1::ListAgentsRequest* request,
                                  v1::ListAgentsResponse* response) override {
     auto pending = UnaryCall<v1::ListAgentsResponse>::Begin(response, c_->TraceId(*call));
-    const int32_t size = request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
-    c_->deps.controller->ListAgents(
-        [pending, size, token = request->page_token()](absl::StatusOr<std::vector<controller::AgentView>> all) {
-          pending->Finish(all.status(), [&](v1::ListAgentsResponse* r) {
-            // By name; the token is the last one of the page before.
-            for (const controller::AgentView& view : *all) {
-              if (view.record.name <= token) continue;
-              if (r->agents_size() == size) {
-                r->set_next_page_token(r->agents(size - 1).name());
-                return;
-              }
-              ToWire(view, r->add_agents());
-            }
-          });
-        });
+    const int32_t size =
+        request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+    c_->deps.controller->ListAgents([pending, size, token = request->page_token()](
+                                        absl::StatusOr<std::vector<controller::AgentView>> all) {
+      pending->Finish(all.status(), [&](v1::ListAgentsResponse* r) {
+        // By name; the token is the last one of the page before.
+        for (const controller::AgentView& view : *all) {
+          if (view.record.name <= token) continue;
+          if (r->agents_size() == size) {
+            r->set_next_page_token(r->agents(size - 1).name());
+            return;
+          }
+          ToWire(view, r->add_agents());
+        }
+      });
+    });
     return pending->reactor();
   }
 
   ServerUnaryReactor* GetAgent(CallbackServerContext* call, const v1::GetAgentRequest* request,
                                v1::GetAgentResponse* response) override {
     auto pending = UnaryCall<v1::GetAgentResponse>::Begin(response, c_->TraceId(*call));
-    c_->deps.controller->GetAgent(request->name(), [pending](absl::StatusOr<controller::AgentView> view) {
-      pending->Finish(view.status(), [&](v1::GetAgentResponse* r) {
-        ToWire(*view, r->mutable_agent());
-        r->set_deployment_id(r->agent().deployment_id());
-      });
-    });
+    c_->deps.controller->GetAgent(request->name(),
+                                  [pending](absl::StatusOr<controller::AgentView> view) {
+                                    pending->Finish(view.status(), [&](v1::GetAgentResponse* r) {
+                                      ToWire(*view, r->mutable_agent());
+                                      r->set_deployment_id(r->agent().deployment_id());
+                                    });
+                                  });
     return pending->reactor();
   }
 
-  ServerUnaryReactor* RemoveAgent(CallbackServerContext* call, const v1::RemoveAgentRequest* request,
+  ServerUnaryReactor* RemoveAgent(CallbackServerContext* call,
+                                  const v1::RemoveAgentRequest* request,
                                   v1::RemoveAgentResponse* response) override {
     auto pending = UnaryCall<v1::RemoveAgentResponse>::Begin(response, c_->TraceId(*call));
     router::RemoveMode mode = router::RemoveMode::kRefuseIfWaiting;
     if (request->waiting() == v1::RemoveAgentRequest::DRAIN) mode = router::RemoveMode::kDrain;
-    if (request->waiting() == v1::RemoveAgentRequest::DEAD_LETTER) mode = router::RemoveMode::kDeadLetter;
+    if (request->waiting() == v1::RemoveAgentRequest::DEAD_LETTER)
+      mode = router::RemoveMode::kDeadLetter;
     if (request->waiting() == v1::RemoveAgentRequest::PURGE) mode = router::RemoveMode::kPurge;
-    c_->deps.controller->RemoveAgent(request->name(), mode, [pending](absl::StatusOr<controller::RemoveOutcome> done) {
-      pending->Finish(done.status(), [&](v1::RemoveAgentResponse* r) {
-        r->set_drained(done->drained);
-        r->set_dead_lettered(done->dead_lettered);
-        r->set_dropped(done->dropped);
-      });
-    });
+    c_->deps.controller->RemoveAgent(
+        request->name(), mode, [pending](absl::StatusOr<controller::RemoveOutcome> done) {
+          pending->Finish(done.status(), [&](v1::RemoveAgentResponse* r) {
+            r->set_drained(done->drained);
+            r->set_dead_lettered(done->dead_lettered);
+            r->set_dropped(done->dropped);
+          });
+        });
     return pending->reactor();
   }
 
-  ServerUnaryReactor* AgentHistory(CallbackServerContext* call, const v1::AgentHistoryRequest* request,
+  ServerUnaryReactor* AgentHistory(CallbackServerContext* call,
+                                   const v1::AgentHistoryRequest* request,
                                    v1::AgentHistoryResponse* response) override {
     auto pending = UnaryCall<v1::AgentHistoryResponse>::Begin(response, c_->TraceId(*call));
-    const int32_t size = request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+    const int32_t size =
+        request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
     c_->deps.controller->History(
-        request->name(),
-        [pending, size, token = request->page_token()](absl::StatusOr<std::vector<controller::HistoryEntry>> all) {
+        request->name(), [pending, size, token = request->page_token()](
+                             absl::StatusOr<std::vector<controller::HistoryEntry>> all) {
           pending->Finish(all.status(), [&](v1::AgentHistoryResponse* r) {
             bool begun = token.empty();
             for (const controller::HistoryEntry& entry : *all) {
@@ -93,7 +100,8 @@ class AgentsService final : public v1::Agents::CallbackService {
               made->mutable_revision()->set_withdrawn(entry.withdrawn);
               made->mutable_revision()->set_artifact_kept(entry.restorable);
               if (entry.deployment) {
-                ToWire(controller::DeploymentView{.status = *entry.deployment}, made->mutable_deployment());
+                ToWire(controller::DeploymentView{.status = *entry.deployment},
+                       made->mutable_deployment());
               }
             }
           });
@@ -117,16 +125,18 @@ class AgentsService final : public v1::Agents::CallbackService {
     }
     deploy.spec = *std::move(spec);
     deploy.overrides = *std::move(overrides);
-    c_->deps.controller->Deploy(std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
-      pending->Finish(made.status(), [&](v1::SetAgentResponse* r) {
-        r->set_already_running(made->already_running);
-        if (made->view.status.id.valid()) {
-          ToWire(made->view, r->mutable_deployment());
-          r->set_deployment_id(r->deployment().deployment_id());
-        }
-        for (const controller::FieldChange& change : made->changes) ToWire(change, r->add_changes());
-      });
-    });
+    c_->deps.controller->Deploy(std::move(deploy),
+                                [pending](absl::StatusOr<controller::DeployOutcome> made) {
+                                  pending->Finish(made.status(), [&](v1::SetAgentResponse* r) {
+                                    r->set_already_running(made->already_running);
+                                    if (made->view.status.id.valid()) {
+                                      ToWire(made->view, r->mutable_deployment());
+                                      r->set_deployment_id(r->deployment().deployment_id());
+                                    }
+                                    for (const controller::FieldChange& change : made->changes)
+                                      ToWire(change, r->add_changes());
+                                  });
+                                });
     return pending->reactor();
   }
 
@@ -137,8 +147,8 @@ class AgentsService final : public v1::Agents::CallbackService {
     return pending->reactor();
   }
 
-  grpc::ServerWriteReactor<v1::TailLogsResponse>* TailLogs(CallbackServerContext* call,
-                                                           const v1::TailLogsRequest* request) override {
+  grpc::ServerWriteReactor<v1::TailLogsResponse>* TailLogs(
+      CallbackServerContext* call, const v1::TailLogsRequest* request) override {
     return NewLogStream(c_, call, *request);
   }
 

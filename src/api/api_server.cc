@@ -44,13 +44,14 @@ namespace {
 
 absl::Status Split(const std::string& listen, std::string* host, int* port) {
   const size_t colon = listen.rfind(':');
-  if (colon == std::string::npos || !absl::SimpleAtoi(listen.substr(colon + 1), port) || *port < 0 ||
-      *port > 65535) {
+  if (colon == std::string::npos || !absl::SimpleAtoi(listen.substr(colon + 1), port) ||
+      *port < 0 || *port > 65535) {
     return WithFix(absl::InvalidArgumentError(StrCat("'", listen, "' is no address")),
                    "write HOST:PORT, for example 127.0.0.1:50051 (port 0 picks a free one)");
   }
   *host = listen.substr(0, colon);
-  if (host->size() > 2 && host->front() == '[' && host->back() == ']') *host = host->substr(1, host->size() - 2);
+  if (host->size() > 2 && host->front() == '[' && host->back() == ']')
+    *host = host->substr(1, host->size() - 2);
   return absl::OkStatus();
 }
 
@@ -68,8 +69,10 @@ absl::Status WhyNotBound(const std::string& listen) {
   const int error = bound == 0 ? 0 : errno;
   close(fd);
   if (error == EADDRINUSE) {
-    return WithFix(WithReason(absl::AlreadyExistsError(StrCat("the address ", listen, " is in use")), "PORT_IN_USE"),
-                   "stop what listens there, or choose another with --listen (port 0 picks a free one)");
+    return WithFix(
+        WithReason(absl::AlreadyExistsError(StrCat("the address ", listen, " is in use")),
+                   "PORT_IN_USE"),
+        "stop what listens there, or choose another with --listen (port 0 picks a free one)");
   }
   return WithReason(error != 0 ? ErrnoStatus(error, StrCat("cannot listen on ", listen))
                                : absl::InternalError(StrCat("cannot listen on ", listen)),
@@ -112,7 +115,8 @@ class ApiServerImpl final : public ApiServer {
 
   void SetServing(bool serving) override {
     context_.serving = serving;
-    if (server_ && server_->GetHealthCheckService()) server_->GetHealthCheckService()->SetServingStatus(serving);
+    if (server_ && server_->GetHealthCheckService())
+      server_->GetHealthCheckService()->SetServingStatus(serving);
   }
 
   void Stop() override {
@@ -140,18 +144,21 @@ absl::Status CheckLoopback(const std::string& listen) {
   RETURN_IF_ERROR(Split(listen, &host, &port));
   in_addr v4{};
   in6_addr v6{};
-  const bool loopback = host == "localhost" ||
-                        (inet_pton(AF_INET, host.c_str(), &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127) ||
-                        (inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
+  const bool loopback =
+      host == "localhost" ||
+      (inet_pton(AF_INET, host.c_str(), &v4) == 1 && (ntohl(v4.s_addr) >> 24) == 127) ||
+      (inet_pton(AF_INET6, host.c_str(), &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
   if (loopback) return absl::OkStatus();
-  return WithFix(WithReason(absl::InvalidArgumentError(
-                                StrCat("'", host, "' is not a loopback address: without TLS and tokens, which this "
-                                       "release does not have, the server listens on loopback only")),
+  return WithFix(WithReason(absl::InvalidArgumentError(StrCat(
+                                "'", host,
+                                "' is not a loopback address: without TLS and tokens, which this "
+                                "release does not have, the server listens on loopback only")),
                             "NOT_LOOPBACK"),
                  "listen on 127.0.0.1");
 }
 
-absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::string& listen, ApiDeps deps) {
+absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(const std::string& listen,
+                                                            ApiDeps deps) {
   RETURN_IF_ERROR(CheckLoopback(listen));
   auto server = std::make_unique<ApiServerImpl>(std::move(deps));
   RETURN_IF_ERROR(server->Bind(listen));

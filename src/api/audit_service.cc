@@ -11,13 +11,15 @@ class AuditService final : public v1::Audit::CallbackService {
  public:
   explicit AuditService(ServiceContext* context) : c_(context) {}
 
-  grpc::ServerUnaryReactor* ListAudit(grpc::CallbackServerContext* call, const v1::ListAuditRequest*,
+  grpc::ServerUnaryReactor* ListAudit(grpc::CallbackServerContext* call,
+                                      const v1::ListAuditRequest*,
                                       v1::ListAuditResponse* response) override {
     auto pending = UnaryCall<v1::ListAuditResponse>::Begin(response, c_->TraceId(*call));
     pending->Fail(NotCarriedOut("the audit record"));
     return pending->reactor();
   }
-  grpc::ServerUnaryReactor* VerifyAudit(grpc::CallbackServerContext* call, const v1::VerifyAuditRequest*,
+  grpc::ServerUnaryReactor* VerifyAudit(grpc::CallbackServerContext* call,
+                                        const v1::VerifyAuditRequest*,
                                         v1::VerifyAuditResponse* response) override {
     auto pending = UnaryCall<v1::VerifyAuditResponse>::Begin(response, c_->TraceId(*call));
     pending->Fail(NotCarriedOut("the audit record"));

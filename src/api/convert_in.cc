@@ -10,7 +10,8 @@
 namespace caxton::api {
 namespace {
 
-absl::StatusOr<int64_t> DurationNs(const google::protobuf::Duration& duration, std::string_view field) {
+absl::StatusOr<int64_t> DurationNs(const google::protobuf::Duration& duration,
+                                   std::string_view field) {
   constexpr int64_t kMostSeconds = 365LL * 24 * 3600;
   if (duration.seconds() < 0 || duration.nanos() < 0 || duration.nanos() > 999'999'999 ||
       duration.seconds() > kMostSeconds) {
@@ -21,7 +22,8 @@ absl::StatusOr<int64_t> DurationNs(const google::protobuf::Duration& duration, s
 
 absl::StatusOr<int64_t> WallNs(const google::protobuf::Timestamp& time, std::string_view field) {
   constexpr int64_t kMostSeconds = 9'000'000'000;  // year 2255: within 64-bit nanoseconds
-  if (time.seconds() < 0 || time.nanos() < 0 || time.nanos() > 999'999'999 || time.seconds() > kMostSeconds) {
+  if (time.seconds() < 0 || time.nanos() < 0 || time.nanos() > 999'999'999 ||
+      time.seconds() > kMostSeconds) {
     return absl::InvalidArgumentError(StrCat(field, ": not a time between 1970 and 2255"));
   }
   return time.seconds() * kNanosPerSecond + time.nanos();
@@ -30,13 +32,26 @@ absl::StatusOr<int64_t> WallNs(const google::protobuf::Timestamp& time, std::str
 absl::StatusOr<StageSpec> StageFromWire(const v1::Stage& stage) {
   StageSpec out;
   switch (stage.kind()) {
-    case v1::Stage::VALIDATE: out.kind = StageKind::kValidate; break;
-    case v1::Stage::WARM_UP: out.kind = StageKind::kWarmUp; break;
-    case v1::Stage::CANARY: out.kind = StageKind::kCanary; break;
-    case v1::Stage::FULL: out.kind = StageKind::kFull; break;
-    case v1::Stage::SWITCH: out.kind = StageKind::kSwitch; break;
-    case v1::Stage::CLEANUP: out.kind = StageKind::kCleanup; break;
-    default: return absl::InvalidArgumentError("stages: a stage needs a kind");
+    case v1::Stage::VALIDATE:
+      out.kind = StageKind::kValidate;
+      break;
+    case v1::Stage::WARM_UP:
+      out.kind = StageKind::kWarmUp;
+      break;
+    case v1::Stage::CANARY:
+      out.kind = StageKind::kCanary;
+      break;
+    case v1::Stage::FULL:
+      out.kind = StageKind::kFull;
+      break;
+    case v1::Stage::SWITCH:
+      out.kind = StageKind::kSwitch;
+      break;
+    case v1::Stage::CLEANUP:
+      out.kind = StageKind::kCleanup;
+      break;
+    default:
+      return absl::InvalidArgumentError("stages: a stage needs a kind");
   }
   if (stage.has_duration()) {
     ASSIGN_OR_RETURN(const int64_t ns, DurationNs(stage.duration(), "stages.duration"));
@@ -82,10 +97,16 @@ absl::StatusOr<Envelope> FromWire(const v1::Envelope& in, bool want_reply) {
   out.traceparent = in.traceparent();
   out.idempotency_key = in.idempotency_key();
   switch (in.delivery()) {
-    case v1::DELIVERY_UNSPECIFIED: break;
-    case v1::DURABLE: out.delivery = Delivery::kDurable; break;
-    case v1::VOLATILE: out.delivery = Delivery::kVolatile; break;
-    default: return absl::InvalidArgumentError("delivery: DURABLE or VOLATILE");
+    case v1::DELIVERY_UNSPECIFIED:
+      break;
+    case v1::DURABLE:
+      out.delivery = Delivery::kDurable;
+      break;
+    case v1::VOLATILE:
+      out.delivery = Delivery::kVolatile;
+      break;
+    default:
+      return absl::InvalidArgumentError("delivery: DURABLE or VOLATILE");
   }
   return out;
 }
@@ -94,11 +115,20 @@ absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& in) {
   DeploymentSpec out;
   switch (in.strategy()) {
     case v1::STRATEGY_UNSPECIFIED:
-    case v1::DIRECT: out.strategy = Strategy::kDirect; break;
-    case v1::BLUE_GREEN: out.strategy = Strategy::kBlueGreen; break;
-    case v1::CANARY: out.strategy = Strategy::kCanary; break;
-    case v1::SHADOW: out.strategy = Strategy::kShadow; break;
-    default: return absl::InvalidArgumentError("strategy: DIRECT, BLUE_GREEN, CANARY or SHADOW");
+    case v1::DIRECT:
+      out.strategy = Strategy::kDirect;
+      break;
+    case v1::BLUE_GREEN:
+      out.strategy = Strategy::kBlueGreen;
+      break;
+    case v1::CANARY:
+      out.strategy = Strategy::kCanary;
+      break;
+    case v1::SHADOW:
+      out.strategy = Strategy::kShadow;
+      break;
+    default:
+      return absl::InvalidArgumentError("strategy: DIRECT, BLUE_GREEN, CANARY or SHADOW");
   }
   if (in.stages_size() > static_cast<int>(kMaxStages)) {
     return absl::InvalidArgumentError(StrCat("stages: at most ", kMaxStages));
@@ -108,15 +138,18 @@ absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& in) {
     out.stages.push_back(std::move(made));
   }
   if (in.rollback_on_size() > static_cast<int>(kMaxRollbackConditions)) {
-    return absl::InvalidArgumentError(StrCat("rollback_on: at most ", kMaxRollbackConditions, " conditions"));
+    return absl::InvalidArgumentError(
+        StrCat("rollback_on: at most ", kMaxRollbackConditions, " conditions"));
   }
   for (const std::string& text : in.rollback_on()) {
     ASSIGN_OR_RETURN(Condition condition, ParseCondition(text));
     out.rollback_on.push_back(condition);
   }
   if (in.stick() == v1::DeploymentSpec::MESSAGE) out.stick = Stick::kMessage;
-  if (in.on_inconclusive() == v1::DeploymentSpec::ROLLBACK) out.on_inconclusive = OnInconclusive::kRollback;
-  if (in.on_inconclusive() == v1::DeploymentSpec::PROMOTE) out.on_inconclusive = OnInconclusive::kPromote;
+  if (in.on_inconclusive() == v1::DeploymentSpec::ROLLBACK)
+    out.on_inconclusive = OnInconclusive::kRollback;
+  if (in.on_inconclusive() == v1::DeploymentSpec::PROMOTE)
+    out.on_inconclusive = OnInconclusive::kPromote;
   if (in.promote() == v1::DeploymentSpec::EARLY) out.promote = PromoteWhen::kEarly;
   if (in.queue() == v1::DeploymentSpec::REPLACE) out.queue = QueuePolicy::kReplace;
   if (in.queue() == v1::DeploymentSpec::REFUSE) out.queue = QueuePolicy::kRefuse;
@@ -169,7 +202,8 @@ absl::StatusOr<RevisionOverrides> FromWire(const v1::RevisionOverrides& in) {
     return absl::InvalidArgumentError(StrCat("settings: at most ", kMaxSettings));
   }
   for (const auto& [name, value] : in.settings()) {
-    if (name.empty() || name.size() > kMaxSettingNameBytes || value.size() > kMaxSettingValueBytes) {
+    if (name.empty() || name.size() > kMaxSettingNameBytes ||
+        value.size() > kMaxSettingValueBytes) {
       return absl::InvalidArgumentError(StrCat("settings: a name has 1 to ", kMaxSettingNameBytes,
                                                " bytes, a value at most ", kMaxSettingValueBytes));
     }
@@ -191,7 +225,8 @@ absl::StatusOr<controller::DeployRequest> FromWire(const v1::DeployRequest& in) 
   out.validate_only = in.validate_only();
   out.idempotency_key = in.idempotency_key();
   if (out.idempotency_key.size() > kMaxEnvelopeFieldBytes) {
-    return absl::InvalidArgumentError(StrCat("idempotency_key: at most ", kMaxEnvelopeFieldBytes, " bytes"));
+    return absl::InvalidArgumentError(
+        StrCat("idempotency_key: at most ", kMaxEnvelopeFieldBytes, " bytes"));
   }
   return out;
 }

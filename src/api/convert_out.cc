@@ -87,9 +87,11 @@ void SpecToWire(const deployment::DeploymentPlan& plan, v1::DeploymentSpec* out)
     wire->set_min_samples(stage.min_samples);
     wire->set_pause(stage.pause);
   }
-  for (const Condition& condition : plan.conditions) out->add_rollback_on(FormatCondition(condition));
+  for (const Condition& condition : plan.conditions)
+    out->add_rollback_on(FormatCondition(condition));
   SetDuration(plan.cleanup_ns, out->mutable_cleanup());
-  out->set_stick(plan.stick == Stick::kMessage ? v1::DeploymentSpec::MESSAGE : v1::DeploymentSpec::KEY);
+  out->set_stick(plan.stick == Stick::kMessage ? v1::DeploymentSpec::MESSAGE
+                                               : v1::DeploymentSpec::KEY);
 }
 
 void AddPhase(std::string_view name, int64_t elapsed_ns, v1::Deployment* out) {
@@ -105,11 +107,16 @@ std::string MessageOf(const controller::DeploymentView& view) {
   if (!s.error.empty()) return s.error;
   if (s.state == DeploymentState::kRolledBack) {
     switch (s.cause) {
-      case EndCause::kJudge: return StrCat("rolled back by the judge: ", s.verdict.text);
-      case EndCause::kInconclusive: return StrCat("rolled back, inconclusive: ", s.verdict.text);
-      case EndCause::kRollback: return "rolled back by command";
-      case EndCause::kAbort: return "aborted";
-      default: return std::string(deployment::EndCauseName(s.cause));
+      case EndCause::kJudge:
+        return StrCat("rolled back by the judge: ", s.verdict.text);
+      case EndCause::kInconclusive:
+        return StrCat("rolled back, inconclusive: ", s.verdict.text);
+      case EndCause::kRollback:
+        return "rolled back by command";
+      case EndCause::kAbort:
+        return "aborted";
+      default:
+        return std::string(deployment::EndCauseName(s.cause));
     }
   }
   if (s.paused == PauseReason::kStageEnd) return "the stage has passed and waits for `promote`";
@@ -123,15 +130,24 @@ std::string MessageOf(const controller::DeploymentView& view) {
 
 std::string ReasonOfEnd(const deployment::DeploymentStatus& s) {
   switch (s.cause) {
-    case EndCause::kNone: return "";
-    case EndCause::kValidation: return "VALIDATION_FAILED";
-    case EndCause::kPrepare: return "PREPARE_FAILED";
-    case EndCause::kJudge: return "JUDGE";
-    case EndCause::kInconclusive: return "INCONCLUSIVE";
-    case EndCause::kRollback: return "ROLLED_BACK_BY_COMMAND";
-    case EndCause::kAbort: return "ABORTED";
-    case EndCause::kSuperseded: return "SUPERSEDED";
-    case EndCause::kRemoved: return "REMOVED";
+    case EndCause::kNone:
+      return "";
+    case EndCause::kValidation:
+      return "VALIDATION_FAILED";
+    case EndCause::kPrepare:
+      return "PREPARE_FAILED";
+    case EndCause::kJudge:
+      return "JUDGE";
+    case EndCause::kInconclusive:
+      return "INCONCLUSIVE";
+    case EndCause::kRollback:
+      return "ROLLED_BACK_BY_COMMAND";
+    case EndCause::kAbort:
+      return "ABORTED";
+    case EndCause::kSuperseded:
+      return "SUPERSEDED";
+    case EndCause::kRemoved:
+      return "REMOVED";
   }
   return "";
 }
@@ -185,7 +201,8 @@ void ToWire(const validation::ValidationReport& in, v1::ValidationReport* out) {
       v1::ValidationReport::Finding* made = wire->add_findings();
       made->set_error(finding.severity == FindingSeverity::kError);
       made->set_reason(finding.code);
-      made->set_message(finding.place.empty() ? finding.message : StrCat(finding.place, ": ", finding.message));
+      made->set_message(finding.place.empty() ? finding.message
+                                              : StrCat(finding.place, ": ", finding.message));
       made->set_fix(finding.fix);
     }
   }
@@ -205,7 +222,8 @@ void AddTests(const analysis::JudgeNumbers& numbers, v1::Verdict* out) {
     v1::Verdict::Test* wire = out->add_tests();
     wire->set_condition(FormatCondition(test.condition));
     const bool errors = test.condition.metric == MetricKind::kErrorRate;
-    wire->set_estimate(errors ? numbers.candidate.error_rate : static_cast<double>(numbers.candidate.p99_ns));
+    wire->set_estimate(errors ? numbers.candidate.error_rate
+                              : static_cast<double>(numbers.candidate.p99_ns));
     wire->set_count(numbers.candidate.runs);
     if (errors) wire->set_lower_bound(numbers.error_rate_lower_bound);
     wire->set_evidence(std::exp(std::min(test.log_evidence, 700.0)));
@@ -246,8 +264,12 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   }
   ToWire(s.verdict, out->mutable_verdict());
   out->set_queued(s.queued);
+  if (view.queued_behind.valid()) {
+    out->set_queued_behind(deployment::DeploymentName(view.queued_behind));
+  }
   out->set_paused(s.paused != PauseReason::kNone);
-  out->set_inconclusive(s.paused == PauseReason::kInconclusive || s.paused == PauseReason::kJudgeError);
+  out->set_inconclusive(s.paused == PauseReason::kInconclusive ||
+                        s.paused == PauseReason::kJudgeError);
   out->set_aborted(s.aborted());
   out->set_superseded(s.cause == EndCause::kSuperseded);
   out->set_finalized(s.finalized);
@@ -289,20 +311,23 @@ void ToWire(const controller::AgentView& in, v1::Agent* out) {
     health->set_workers_wanted(in.stable ? in.stable->limits.instances : 0);
     health->set_detail(in.stable_workers->note);
     const bool up = in.stable_workers->running > 0;
-    health->set_status(!up ? v1::AgentHealth::DOWN
-                           : in.stable_workers->healthy ? v1::AgentHealth::WELL : v1::AgentHealth::DEGRADED);
+    health->set_status(!up                          ? v1::AgentHealth::DOWN
+                       : in.stable_workers->healthy ? v1::AgentHealth::WELL
+                                                    : v1::AgentHealth::DEGRADED);
   } else if (in.stable) {
     health->set_status(v1::AgentHealth::DOWN);
     health->set_detail("its workers are starting");
   }
   const uint64_t steps = in.stable_handled + in.stable_failed;
-  if (steps > 0) health->set_error_rate(static_cast<double>(in.stable_failed) / static_cast<double>(steps));
+  if (steps > 0)
+    health->set_error_rate(static_cast<double>(in.stable_failed) / static_cast<double>(steps));
   ToWire(in.counters, in.refused, out->mutable_messages());
   SetTime(in.record.created_ns, out->mutable_create_time());
   if (in.deployment) SetTime(in.deployment->updated_ns, out->mutable_update_time());
 }
 
-void ToWire(const std::string& agent, const journal::DeadLetterRecord& in, bool detail, v1::DeadLetter* out) {
+void ToWire(const std::string& agent, const journal::DeadLetterRecord& in, bool detail,
+            v1::DeadLetter* out) {
   out->set_message_id(in.envelope.id);
   out->set_agent(agent);
   ToWire(in.envelope, out->mutable_envelope());

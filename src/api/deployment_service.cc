@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
 
+#include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
-#include "caxton/api/limits.h"
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "convert.h"
 #include "services.h"
@@ -18,7 +18,8 @@ using grpc::ServerUnaryReactor;
 // Collects an upload and keeps the module.
 class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleRequest> {
  public:
-  UploadStream(ServiceContext* context, CallbackServerContext* call, v1::UploadModuleResponse* response)
+  UploadStream(ServiceContext* context, CallbackServerContext* call,
+               v1::UploadModuleResponse* response)
       : context_(context), response_(response) {
     response->set_trace_id(context->TraceId(*call));
     StartRead(&frame_);
@@ -31,9 +32,9 @@ class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleReques
           StrCat("a frame holds at most ", kMaxUploadFrameBytes, " bytes"))));
     }
     if (module_.size() + frame_.chunk().size() > kMaxModuleBytes) {
-      return Finish(ToGrpc(WithReason(absl::InvalidArgumentError(
-                                          StrCat("a module has at most ", kMaxModuleBytes, " bytes")),
-                                      "MODULE_TOO_LARGE")));
+      return Finish(ToGrpc(WithReason(
+          absl::InvalidArgumentError(StrCat("a module has at most ", kMaxModuleBytes, " bytes")),
+          "MODULE_TOO_LARGE")));
     }
     module_.append(frame_.chunk());
     StartRead(&frame_);
@@ -43,8 +44,8 @@ class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleReques
  private:
   void Keep() {
     if (module_.empty()) return Finish(ToGrpc(absl::InvalidArgumentError("the upload is empty")));
-    // The write to disk must not hold one of gRPC's threads for long, and nothing else waits for the reader strand
-    // but reads.
+    // The write to disk must not hold one of gRPC's threads for long, and nothing else waits for
+    // the reader strand but reads.
     context_->deps.artifacts->PutModule(module_).ok() ? Done() : Failed();
   }
   void Done() {
@@ -52,7 +53,9 @@ class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleReques
     response_->set_size_bytes(static_cast<int64_t>(module_.size()));
     Finish(grpc::Status::OK);
   }
-  void Failed() { Finish(ToGrpc(absl::InternalError("the module could not be kept; see the server's log"))); }
+  void Failed() {
+    Finish(ToGrpc(absl::InternalError("the module could not be kept; see the server's log")));
+  }
 
   ServiceContext* context_;
   v1::UploadModuleResponse* response_;
@@ -68,15 +71,18 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
                                   v1::DeployResponse* response) override {
     return Deploy(call, *request, response);
   }
-  ServerUnaryReactor* CreateCanaryDeployment(CallbackServerContext* call, const v1::CanaryRequest* request,
+  ServerUnaryReactor* CreateCanaryDeployment(CallbackServerContext* call,
+                                             const v1::CanaryRequest* request,
                                              v1::CanaryResponse* response) override {
     return DeployAs(call, request->deploy(), v1::CANARY, response);
   }
-  ServerUnaryReactor* CreateBlueGreenDeployment(CallbackServerContext* call, const v1::BlueGreenRequest* request,
+  ServerUnaryReactor* CreateBlueGreenDeployment(CallbackServerContext* call,
+                                                const v1::BlueGreenRequest* request,
                                                 v1::BlueGreenResponse* response) override {
     return DeployAs(call, request->deploy(), v1::BLUE_GREEN, response);
   }
-  ServerUnaryReactor* CreateShadowDeployment(CallbackServerContext* call, const v1::ShadowRequest* request,
+  ServerUnaryReactor* CreateShadowDeployment(CallbackServerContext* call,
+                                             const v1::ShadowRequest* request,
                                              v1::ShadowResponse* response) override {
     return DeployAs(call, request->deploy(), v1::SHADOW, response);
   }
@@ -84,7 +90,8 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
   ServerUnaryReactor* PromoteCanary(CallbackServerContext* call, const v1::PromoteRequest* request,
                                     v1::PromoteResponse* response) override {
     auto pending = Begin(call, response);
-    c_->deps.controller->Promote(request->deployment_id(), request->from_stage(), request->full(), Answer(pending));
+    c_->deps.controller->Promote(request->deployment_id(), request->from_stage(), request->full(),
+                                 Answer(pending));
     return pending->reactor();
   }
   ServerUnaryReactor* PauseDeployment(CallbackServerContext* call, const v1::PauseRequest* request,
@@ -93,7 +100,8 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
     c_->deps.controller->Pause(request->deployment_id(), Answer(pending));
     return pending->reactor();
   }
-  ServerUnaryReactor* ResumeDeployment(CallbackServerContext* call, const v1::ResumeRequest* request,
+  ServerUnaryReactor* ResumeDeployment(CallbackServerContext* call,
+                                       const v1::ResumeRequest* request,
                                        v1::ResumeResponse* response) override {
     auto pending = Begin(call, response);
     c_->deps.controller->Resume(request->deployment_id(), Answer(pending));
@@ -110,30 +118,36 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
     auto pending = Begin(call, response);
     c_->deps.controller->Retry(request->deployment_id(), request->idempotency_key(),
                                [pending](absl::StatusOr<controller::DeployOutcome> made) {
-                                 pending->Finish(made.status(), [&](auto* r) { Fill(made->view, r); });
+                                 pending->Finish(made.status(),
+                                                 [&](auto* r) { Fill(made->view, r); });
                                });
     return pending->reactor();
   }
-  ServerUnaryReactor* RollbackDeployment(CallbackServerContext* call, const v1::RollbackRequest* request,
+  ServerUnaryReactor* RollbackDeployment(CallbackServerContext* call,
+                                         const v1::RollbackRequest* request,
                                          v1::RollbackResponse* response) override;
-  ServerUnaryReactor* GetDeployment(CallbackServerContext* call, const v1::GetDeploymentRequest* request,
+  ServerUnaryReactor* GetDeployment(CallbackServerContext* call,
+                                    const v1::GetDeploymentRequest* request,
                                     v1::GetDeploymentResponse* response) override {
     auto pending = Begin(call, response);
     c_->deps.controller->GetDeployment(request->deployment_id(), Answer(pending));
     return pending->reactor();
   }
-  ServerUnaryReactor* ListDeployments(CallbackServerContext* call, const v1::ListDeploymentsRequest* request,
+  ServerUnaryReactor* ListDeployments(CallbackServerContext* call,
+                                      const v1::ListDeploymentsRequest* request,
                                       v1::ListDeploymentsResponse* response) override;
-  ServerUnaryReactor* ExplainDeployment(CallbackServerContext* call, const v1::ExplainDeploymentRequest* request,
+  ServerUnaryReactor* ExplainDeployment(CallbackServerContext* call,
+                                        const v1::ExplainDeploymentRequest* request,
                                         v1::ExplainDeploymentResponse* response) override;
-  ServerUnaryReactor* ValidateAgent(CallbackServerContext* call, const v1::ValidateAgentRequest* request,
+  ServerUnaryReactor* ValidateAgent(CallbackServerContext* call,
+                                    const v1::ValidateAgentRequest* request,
                                     v1::ValidateAgentResponse* response) override;
   grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* WatchDeployment(
       CallbackServerContext* call, const v1::WatchDeploymentRequest* request) override {
     return NewWatchStream(c_, call, *request);
   }
-  grpc::ServerReadReactor<v1::UploadModuleRequest>* UploadModule(CallbackServerContext* call,
-                                                                 v1::UploadModuleResponse* response) override {
+  grpc::ServerReadReactor<v1::UploadModuleRequest>* UploadModule(
+      CallbackServerContext* call, v1::UploadModuleResponse* response) override {
     return new UploadStream(c_, call, response);
   }
 
@@ -148,7 +162,8 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
     response->set_deployment_id(response->deployment().deployment_id());
   }
   template <typename Response>
-  static controller::Done<controller::DeploymentView> Answer(std::shared_ptr<UnaryCall<Response>> pending) {
+  static controller::Done<controller::DeploymentView> Answer(
+      std::shared_ptr<UnaryCall<Response>> pending) {
     return [pending](absl::StatusOr<controller::DeploymentView> view) {
       pending->Finish(view.status(), [&](Response* r) { Fill(*view, r); });
     };
@@ -158,41 +173,46 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
   absl::StatusOr<Digest> Module(const std::string& bytes, const std::string& digest) {
     if (!digest.empty()) return Digest::FromHex(digest);
     if (bytes.empty()) {
-      return WithFix(absl::InvalidArgumentError("the request holds no module"), "send wasm_module or module_digest");
+      return WithFix(absl::InvalidArgumentError("the request holds no module"),
+                     "send wasm_module or module_digest");
     }
     if (bytes.size() > kMaxModuleBytes) {
-      return WithReason(absl::InvalidArgumentError(StrCat("a module has at most ", kMaxModuleBytes, " bytes, this has ",
-                                                          bytes.size())),
+      return WithReason(absl::InvalidArgumentError(StrCat("a module has at most ", kMaxModuleBytes,
+                                                          " bytes, this has ", bytes.size())),
                         "MODULE_TOO_LARGE");
     }
     return c_->deps.artifacts->PutModule(bytes);
   }
 
   template <typename Response>
-  ServerUnaryReactor* Deploy(CallbackServerContext* call, const v1::DeployRequest& request, Response* response) {
+  ServerUnaryReactor* Deploy(CallbackServerContext* call, const v1::DeployRequest& request,
+                             Response* response) {
     auto pending = Begin(call, response);
     absl::StatusOr<controller::DeployRequest> deploy = FromWire(request);
-    absl::StatusOr<Digest> module = deploy.ok() ? Module(request.wasm_module(), request.module_digest())
-                                                : absl::StatusOr<Digest>(deploy.status());
+    absl::StatusOr<Digest> module = deploy.ok()
+                                        ? Module(request.wasm_module(), request.module_digest())
+                                        : absl::StatusOr<Digest>(deploy.status());
     if (!module.ok()) {
       pending->Fail(module.status());
       return pending->reactor();
     }
     deploy->module = *module;
-    c_->deps.controller->Deploy(*std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
-      pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
-    });
+    c_->deps.controller->Deploy(
+        *std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
+          pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
+        });
     return pending->reactor();
   }
 
   template <typename Response>
-  ServerUnaryReactor* DeployAs(CallbackServerContext* call, v1::DeployRequest request, v1::Strategy strategy,
-                               Response* response) {
+  ServerUnaryReactor* DeployAs(CallbackServerContext* call, v1::DeployRequest request,
+                               v1::Strategy strategy, Response* response) {
     const v1::Strategy asked = request.spec().strategy();
     if (asked != v1::STRATEGY_UNSPECIFIED && asked != strategy) {
       auto pending = Begin(call, response);
-      pending->Fail(absl::InvalidArgumentError(StrCat("spec.strategy is ", v1::Strategy_Name(asked),
-                                                      ", this call makes ", v1::Strategy_Name(strategy))));
+      pending->Fail(
+          absl::InvalidArgumentError(StrCat("spec.strategy is ", v1::Strategy_Name(asked),
+                                            ", this call makes ", v1::Strategy_Name(strategy))));
       return pending->reactor();
     }
     request.mutable_spec()->set_strategy(strategy);
@@ -207,7 +227,8 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
   }
   template <typename Response>
   static void FillOutcome(const controller::DeployOutcome& made, Response* r) {
-    if constexpr (requires { r->set_already_running(true); }) r->set_already_running(made.already_running);
+    if constexpr (requires { r->set_already_running(true); })
+      r->set_already_running(made.already_running);
     if (made.view.status.id.valid()) Fill(made.view, r);
   }
 
@@ -222,15 +243,16 @@ ServerUnaryReactor* DeploymentService::RollbackDeployment(CallbackServerContext*
   rollback.target = request->agent();
   rollback.to = RevisionNumber(request->to_revision());
   rollback.drain_ns = request->drain().seconds() * kNanosPerSecond + request->drain().nanos();
-  c_->deps.controller->Rollback(std::move(rollback), [pending](absl::StatusOr<controller::RollbackOutcome> done) {
-    pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
-      Fill(done->view, r);
-      *r->mutable_phases() = r->deployment().phases();
-      r->set_from_revision(done->from);
-      r->set_to_revision(done->to);
-      r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
-    });
-  });
+  c_->deps.controller->Rollback(
+      std::move(rollback), [pending](absl::StatusOr<controller::RollbackOutcome> done) {
+        pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
+          Fill(done->view, r);
+          *r->mutable_phases() = r->deployment().phases();
+          r->set_from_revision(done->from);
+          r->set_to_revision(done->to);
+          r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
+        });
+      });
   return pending->reactor();
 }
 
@@ -238,11 +260,13 @@ ServerUnaryReactor* DeploymentService::ListDeployments(CallbackServerContext* ca
                                                        const v1::ListDeploymentsRequest* request,
                                                        v1::ListDeploymentsResponse* response) {
   auto pending = Begin(call, response);
-  const int32_t size = request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+  const int32_t size =
+      request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
   const bool active_only = request->active_only();
   const std::string token = request->page_token();
   c_->deps.controller->ListDeployments(
-      request->agent(), [pending, size, active_only, token](absl::StatusOr<std::vector<controller::DeploymentView>> all) {
+      request->agent(), [pending, size, active_only,
+                         token](absl::StatusOr<std::vector<controller::DeploymentView>> all) {
         pending->Finish(all.status(), [&](v1::ListDeploymentsResponse* r) {
           // The token is the id the last page ended with.
           bool begun = token.empty();
@@ -268,19 +292,20 @@ ServerUnaryReactor* DeploymentService::ListDeployments(CallbackServerContext* ca
   return pending->reactor();
 }
 
-ServerUnaryReactor* DeploymentService::ExplainDeployment(CallbackServerContext* call,
-                                                         const v1::ExplainDeploymentRequest* request,
-                                                         v1::ExplainDeploymentResponse* response) {
+ServerUnaryReactor* DeploymentService::ExplainDeployment(
+    CallbackServerContext* call, const v1::ExplainDeploymentRequest* request,
+    v1::ExplainDeploymentResponse* response) {
   auto pending = Begin(call, response);
-  c_->deps.controller->Explain(request->deployment_id(), [pending](absl::StatusOr<controller::Explanation> done) {
-    pending->Finish(done.status(), [&](v1::ExplainDeploymentResponse* r) {
-      Fill(done->view, r);
-      ToWire(done->recomputed, r->mutable_verdict());
-      AddTests(done->numbers, r->mutable_verdict());
-      r->set_evidence_count(done->evidence);
-      r->set_matches_recorded(done->matches);
-    });
-  });
+  c_->deps.controller->Explain(
+      request->deployment_id(), [pending](absl::StatusOr<controller::Explanation> done) {
+        pending->Finish(done.status(), [&](v1::ExplainDeploymentResponse* r) {
+          Fill(done->view, r);
+          ToWire(done->recomputed, r->mutable_verdict());
+          AddTests(done->numbers, r->mutable_verdict());
+          r->set_evidence_count(done->evidence);
+          r->set_matches_recorded(done->matches);
+        });
+      });
   return pending->reactor();
 }
 
@@ -291,17 +316,21 @@ ServerUnaryReactor* DeploymentService::ValidateAgent(CallbackServerContext* call
   controller::DeployRequest deploy;
   deploy.agent = request->name();
   absl::StatusOr<RevisionOverrides> overrides = FromWire(request->overrides());
-  absl::StatusOr<Digest> module = overrides.ok() ? Module(request->wasm_module(), request->module_digest())
-                                                 : absl::StatusOr<Digest>(overrides.status());
+  absl::StatusOr<Digest> module = overrides.ok()
+                                      ? Module(request->wasm_module(), request->module_digest())
+                                      : absl::StatusOr<Digest>(overrides.status());
   if (!module.ok()) {
     pending->Fail(module.status());
     return pending->reactor();
   }
   deploy.module = *module;
   deploy.overrides = *std::move(overrides);
-  c_->deps.controller->Validate(std::move(deploy), [pending](absl::StatusOr<validation::ValidationReport> report) {
-    pending->Finish(report.status(), [&](v1::ValidateAgentResponse* r) { ToWire(*report, r->mutable_report()); });
-  });
+  c_->deps.controller->Validate(
+      std::move(deploy), [pending](absl::StatusOr<validation::ValidationReport> report) {
+        pending->Finish(report.status(), [&](v1::ValidateAgentResponse* r) {
+          ToWire(*report, r->mutable_report());
+        });
+      });
   return pending->reactor();
 }
 

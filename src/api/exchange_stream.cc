@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Exchange: many messages on one stream. Flow control is gRPC's own: the stream is read no further while too many items
-// are unanswered. Results are gathered while a frame is being written and leave together in the next one.
+// Exchange: many messages on one stream. Flow control is gRPC's own: the stream is read no further
+// while too many items are unanswered. Results are gathered while a frame is being written and
+// leave together in the next one.
 //
 // Thread rule: gRPC's reactions, and answers from any thread; all state is under one mutex.
 #include <deque>
@@ -19,7 +20,8 @@
 namespace caxton::api {
 namespace {
 
-class ExchangeStream final : public grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse> {
+class ExchangeStream final
+    : public grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse> {
  public:
   ExchangeStream(ServiceContext* context, grpc::CallbackServerContext* call)
       : context_(context), state_(std::make_shared<State>()), sender_(context->NewSender()) {
@@ -118,26 +120,30 @@ class ExchangeStream final : public grpc::ServerBidiReactor<v1::ExchangeRequest,
 
   void Refuse(uint64_t ref, size_t bytes, uint64_t first) {
     router::Answer answer;
-    answer.status = WithRetryAfterMs(
-        WithReason(absl::ResourceExhaustedError(StrCat("item ", first, " of the same key was refused before it")),
-                   "AFTER_REFUSAL"),
-        100);
+    answer.status =
+        WithRetryAfterMs(WithReason(absl::ResourceExhaustedError(StrCat(
+                                        "item ", first, " of the same key was refused before it")),
+                                    "AFTER_REFUSAL"),
+                         100);
     AnsweredLocked(ref, bytes, "", std::move(answer), false);
   }
 
-  void Answered(uint64_t ref, size_t bytes, const std::string& order, router::Answer answer, bool want_reply) {
+  void Answered(uint64_t ref, size_t bytes, const std::string& order, router::Answer answer,
+                bool want_reply) {
     MutexLock lock(&state_->mutex);
     ++unanswered_;
     AnsweredLocked(ref, bytes, order, std::move(answer), want_reply);
   }
 
-  void AnsweredLocked(uint64_t ref, size_t bytes, const std::string& order, router::Answer answer, bool want_reply) {
+  void AnsweredLocked(uint64_t ref, size_t bytes, const std::string& order, router::Answer answer,
+                      bool want_reply) {
     --unanswered_;
     unanswered_bytes_ -= bytes;
     if (ended_) return;
     if (absl::IsResourceExhausted(answer.status) && !order.empty()) {
       if (refused_.size() >= kMaxRefusedKeysPerStream && !refused_.contains(order)) {
-        return End(ToGrpc(absl::ResourceExhaustedError("too many keys of this stream are refused; slow down")));
+        return End(ToGrpc(
+            absl::ResourceExhaustedError("too many keys of this stream are refused; slow down")));
       }
       refused_.emplace(order, ref);
     }
@@ -175,7 +181,8 @@ class ExchangeStream final : public grpc::ServerBidiReactor<v1::ExchangeRequest,
   }
 
   void EndIfDone() {
-    if (reads_done_ && unanswered_ == 0 && !writing_ && next_.results_size() == 0) End(grpc::Status::OK);
+    if (reads_done_ && unanswered_ == 0 && !writing_ && next_.results_size() == 0)
+      End(grpc::Status::OK);
   }
   void End(const grpc::Status& status) {
     if (ended_) return;
@@ -192,7 +199,8 @@ class ExchangeStream final : public grpc::ServerBidiReactor<v1::ExchangeRequest,
   std::string first_trace_;
   size_t unanswered_ = 0;
   size_t unanswered_bytes_ = 0;
-  absl::flat_hash_map<std::string, uint64_t> refused_;  // order key -> client_ref of the first one refused
+  absl::flat_hash_map<std::string, uint64_t>
+      refused_;  // order key -> client_ref of the first one refused
   bool writing_ = false;
   bool read_paused_ = false;
   bool reads_done_ = false;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// TailLogs: what an agent logged, from the lines that are kept, then live. Log lines are not durable.
+// TailLogs: what an agent logged, from the lines that are kept, then live. Log lines are not
+// durable.
 #include <deque>
 #include <memory>
 #include <string>
@@ -17,7 +18,8 @@ namespace {
 
 class LogStream final : public grpc::ServerWriteReactor<v1::TailLogsResponse> {
  public:
-  LogStream(ServiceContext* context, grpc::CallbackServerContext* call, const v1::TailLogsRequest& request)
+  LogStream(ServiceContext* context, grpc::CallbackServerContext* call,
+            const v1::TailLogsRequest& request)
       : context_(context),
         agent_(request.name()),
         follow_(request.follow()),
@@ -29,7 +31,8 @@ class LogStream final : public grpc::ServerWriteReactor<v1::TailLogsResponse> {
   void Begin() {
     if (context_->deps.router->Routes()->Find(std::string_view(agent_)) == nullptr) {
       MutexLock lock(&shared_->mutex);
-      return End(ToGrpc(WithReason(absl::NotFoundError(StrCat("there is no agent '", agent_, "'")), "NO_SUCH_AGENT")));
+      return End(ToGrpc(WithReason(absl::NotFoundError(StrCat("there is no agent '", agent_, "'")),
+                                   "NO_SUCH_AGENT")));
     }
     Poll(shared_, context_->reader, 0);
   }
@@ -79,7 +82,8 @@ class LogStream final : public grpc::ServerWriteReactor<v1::TailLogsResponse> {
       out.set_level(static_cast<v1::TailLogsResponse::Level>(line.level + 1));
       out.set_revision(line.revision);
       out.set_text(line.text);
-      if (last_ != 0 && line.number != last_ + 1) out.set_dropped(static_cast<int64_t>(line.number - last_ - 1));
+      if (last_ != 0 && line.number != last_ + 1)
+        out.set_dropped(static_cast<int64_t>(line.number - last_ - 1));
       out.set_trace_id(trace_id_);
       last_ = line.number;
       lines_.push_back(std::move(out));

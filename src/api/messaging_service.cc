@@ -66,7 +66,8 @@ class MessagingService final : public v1::Messaging::CallbackService {
     return pending->reactor();
   }
 
-  grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* Exchange(CallbackServerContext* call) override {
+  grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* Exchange(
+      CallbackServerContext* call) override {
     return NewExchangeStream(c_, call);
   }
   grpc::ServerWriteReactor<v1::TailResponse>* Tail(CallbackServerContext* call,
@@ -80,11 +81,14 @@ class MessagingService final : public v1::Messaging::CallbackService {
     return pending->reactor();
   }
 
-  ServerUnaryReactor* ListDeadLetters(CallbackServerContext* call, const v1::ListDeadLettersRequest* request,
+  ServerUnaryReactor* ListDeadLetters(CallbackServerContext* call,
+                                      const v1::ListDeadLettersRequest* request,
                                       v1::ListDeadLettersResponse* response) override;
-  ServerUnaryReactor* GetDeadLetter(CallbackServerContext* call, const v1::GetDeadLetterRequest* request,
+  ServerUnaryReactor* GetDeadLetter(CallbackServerContext* call,
+                                    const v1::GetDeadLetterRequest* request,
                                     v1::GetDeadLetterResponse* response) override;
-  ServerUnaryReactor* RetryDeadLetters(CallbackServerContext* call, const v1::RetryDeadLettersRequest* request,
+  ServerUnaryReactor* RetryDeadLetters(CallbackServerContext* call,
+                                       const v1::RetryDeadLettersRequest* request,
                                        v1::RetryDeadLettersResponse* response) override {
     auto pending = UnaryCall<v1::RetryDeadLettersResponse>::Begin(response, c_->TraceId(*call));
     WithEach(request->selection(), /*retry=*/true, [pending](absl::Status status, int64_t count) {
@@ -92,7 +96,8 @@ class MessagingService final : public v1::Messaging::CallbackService {
     });
     return pending->reactor();
   }
-  ServerUnaryReactor* DropDeadLetters(CallbackServerContext* call, const v1::DropDeadLettersRequest* request,
+  ServerUnaryReactor* DropDeadLetters(CallbackServerContext* call,
+                                      const v1::DropDeadLettersRequest* request,
                                       v1::DropDeadLettersResponse* response) override {
     auto pending = UnaryCall<v1::DropDeadLettersResponse>::Begin(response, c_->TraceId(*call));
     WithEach(request->selection(), /*retry=*/false, [pending](absl::Status status, int64_t count) {
@@ -114,12 +119,14 @@ class MessagingService final : public v1::Messaging::CallbackService {
   // On the reader strand. `each` returns false to stop.
   absl::Status Scan(const std::string& agent, const std::function<bool(FoundDeadLetter)>& each) {
     auto routes = c_->deps.router->Routes();
-    std::vector<std::string> names = agent.empty() ? routes->Names() : std::vector<std::string>{agent};
+    std::vector<std::string> names =
+        agent.empty() ? routes->Names() : std::vector<std::string>{agent};
     bool more = true;
     for (const std::string& name : names) {
       auto route = routes->Find(std::string_view(name));
       if (route == nullptr) {
-        return WithReason(absl::NotFoundError(StrCat("there is no agent '", name, "'")), "NO_SUCH_AGENT");
+        return WithReason(absl::NotFoundError(StrCat("there is no agent '", name, "'")),
+                          "NO_SUCH_AGENT");
       }
       RETURN_IF_ERROR(c_->deps.journal->ScanDeadLetters(
           route->id, Seq(), [&](Seq seq, const journal::DeadLetterRecord& record) {
@@ -134,9 +141,11 @@ class MessagingService final : public v1::Messaging::CallbackService {
   using Counted = std::function<void(absl::Status, int64_t)>;
   void WithEach(const v1::DeadLetterSelection& selection, bool retry, Counted done) {
     c_->reader->Post([this, selection, retry, done = std::move(done)] {
-      const absl::flat_hash_set<std::string> ids(selection.message_ids().begin(), selection.message_ids().end());
+      const absl::flat_hash_set<std::string> ids(selection.message_ids().begin(),
+                                                 selection.message_ids().end());
       if (ids.empty() && selection.agent().empty()) {
-        return done(absl::InvalidArgumentError("select dead letters by message ids or by agent"), 0);
+        return done(absl::InvalidArgumentError("select dead letters by message ids or by agent"),
+                    0);
       }
       auto found = std::make_shared<std::vector<FoundDeadLetter>>();
       absl::Status read = Scan(selection.agent(), [&](FoundDeadLetter dead) {
@@ -144,7 +153,8 @@ class MessagingService final : public v1::Messaging::CallbackService {
         return ids.empty() || found->size() < ids.size();
       });
       if (read.ok() && found->size() < ids.size()) {
-        read = WithFix(WithReason(absl::NotFoundError("some of these are no dead letters"), "NO_SUCH_DEAD_LETTER"),
+        read = WithFix(WithReason(absl::NotFoundError("some of these are no dead letters"),
+                                  "NO_SUCH_DEAD_LETTER"),
                        "`caxton dlq list` shows what there is");
       }
       if (!read.ok()) return done(read, 0);
@@ -153,7 +163,8 @@ class MessagingService final : public v1::Messaging::CallbackService {
   }
 
   // One after the other, so that they keep their order.
-  void Next(const std::shared_ptr<std::vector<FoundDeadLetter>>& found, size_t at, bool retry, const Counted& done) {
+  void Next(const std::shared_ptr<std::vector<FoundDeadLetter>>& found, size_t at, bool retry,
+            const Counted& done) {
     if (at == found->size()) return done(absl::OkStatus(), static_cast<int64_t>(at));
     const FoundDeadLetter& dead = (*found)[at];
     auto then = [this, found, at, retry, done](absl::Status status) {
@@ -174,7 +185,8 @@ ServerUnaryReactor* MessagingService::ListDeadLetters(CallbackServerContext* cal
                                                       const v1::ListDeadLettersRequest* request,
                                                       v1::ListDeadLettersResponse* response) {
   auto pending = UnaryCall<v1::ListDeadLettersResponse>::Begin(response, c_->TraceId(*call));
-  const int32_t size = request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+  const int32_t size =
+      request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
   c_->reader->Post([this, pending, size, agent = request->agent(), token = request->page_token()] {
     std::vector<FoundDeadLetter> page;
     bool begun = token.empty();
@@ -192,7 +204,8 @@ ServerUnaryReactor* MessagingService::ListDeadLetters(CallbackServerContext* cal
       return true;
     });
     pending->Finish(read, [&](v1::ListDeadLettersResponse* r) {
-      for (const FoundDeadLetter& dead : page) ToWire(dead.agent, dead.record, false, r->add_dead_letters());
+      for (const FoundDeadLetter& dead : page)
+        ToWire(dead.agent, dead.record, false, r->add_dead_letters());
       if (more) r->set_next_page_token(page.back().record.envelope.id);
     });
   });

@@ -14,16 +14,19 @@ class ServerService final : public v1::Server::CallbackService {
  public:
   explicit ServerService(ServiceContext* context) : c_(context) {}
 
-  grpc::ServerUnaryReactor* GetServerStatus(grpc::CallbackServerContext* call, const v1::GetServerStatusRequest*,
+  grpc::ServerUnaryReactor* GetServerStatus(grpc::CallbackServerContext* call,
+                                            const v1::GetServerStatusRequest*,
                                             v1::GetServerStatusResponse* response) override {
     auto pending = UnaryCall<v1::GetServerStatusResponse>::Begin(response, c_->TraceId(*call));
-    c_->deps.controller->ListAgents([this, pending](absl::StatusOr<std::vector<controller::AgentView>> agents) {
+    c_->deps.controller->ListAgents([this, pending](
+                                        absl::StatusOr<std::vector<controller::AgentView>> agents) {
       pending->Finish(agents.status(), [&](v1::GetServerStatusResponse* r) { Fill(*agents, r); });
     });
     return pending->reactor();
   }
 
-  grpc::ServerUnaryReactor* RunDoctor(grpc::CallbackServerContext* call, const v1::RunDoctorRequest*,
+  grpc::ServerUnaryReactor* RunDoctor(grpc::CallbackServerContext* call,
+                                      const v1::RunDoctorRequest*,
                                       v1::RunDoctorResponse* response) override {
     auto pending = UnaryCall<v1::RunDoctorResponse>::Begin(response, c_->TraceId(*call));
     c_->reader->Post([this, pending] {
@@ -32,7 +35,8 @@ class ServerService final : public v1::Server::CallbackService {
         for (const DoctorCheck& check : checks) {
           v1::RunDoctorResponse::Check* made = r->add_checks();
           made->set_name(check.name);
-          made->set_status(static_cast<v1::RunDoctorResponse::Check::Status>(static_cast<int>(check.status) + 1));
+          made->set_status(static_cast<v1::RunDoctorResponse::Check::Status>(
+              static_cast<int>(check.status) + 1));
           made->set_detail(check.detail);
           made->set_fix(check.fix);
         }
@@ -53,19 +57,14 @@ class ServerService final : public v1::Server::CallbackService {
     r->set_http_address(facts.http_address);
     r->set_dev(facts.dev);
     r->set_time_scale(facts.time_scale);
-    journal::CounterRow sum;
+    const journal::CounterRow sum = c_->deps.journal->TotalCounters();
     int64_t refused = 0;
     int active = 0;
     for (const controller::AgentView& agent : agents) {
-      sum.accepted += agent.counters.accepted;
-      sum.completed += agent.counters.completed;
-      sum.dead += agent.counters.dead;
-      sum.dropped += agent.counters.dropped;
-      sum.waiting += agent.counters.waiting;
-      sum.retries += agent.counters.retries;
       refused += agent.refused;
-      const bool deploying = agent.deployment && (agent.deployment->state == deployment::DeploymentState::kValidating ||
-                                                  agent.deployment->state == deployment::DeploymentState::kDeploying);
+      const bool deploying = agent.deployment &&
+                             (agent.deployment->state == deployment::DeploymentState::kValidating ||
+                              agent.deployment->state == deployment::DeploymentState::kDeploying);
       if (deploying) ++active;
     }
     ToWire(sum, refused, r->mutable_messages());
@@ -79,13 +78,25 @@ class ServerService final : public v1::Server::CallbackService {
     journal->set_stalled(!c_->deps.journal->IngressAllowed().ok());
     r->set_start_count(static_cast<int64_t>(c_->deps.journal->start_count()));
     for (const auto& [ref, status] : c_->deps.supervisor->Status()) {
-      v1::GetServerStatusResponse::Worker* worker = r->add_workers();
+      std::string revision;
       for (const controller::AgentView& agent : agents) {
-        if (agent.record.id == ref.agent) worker->set_revision(StrCat(agent.record.name, "@", ref.number.value()));
+        if (agent.record.id == ref.agent)
+          revision = StrCat(agent.record.name, "@", ref.number.value());
       }
-      worker->set_state(status.running > 0 ? "running" : "starting");
-      worker->set_restarts(status.restarts);
-      worker->set_memory_bytes(static_cast<int64_t>(status.memory_bytes));
+      int index = 0;
+      for (const supervisor::WorkerProcess& process : status.processes) {
+        v1::GetServerStatusResponse::Worker* worker = r->add_workers();
+        worker->set_revision(revision);
+        worker->set_index(index++);
+        worker->set_pid(process.pid);
+        worker->set_state(!process.ready            ? "starting"
+                          : process.outstanding > 0 ? "running"
+                                                    : "ready");
+        // Counted and measured for the revision as a whole: shown with its first worker.
+        if (index > 1) continue;
+        worker->set_restarts(status.restarts);
+        worker->set_memory_bytes(static_cast<int64_t>(status.memory_bytes));
+      }
     }
     r->set_cgroup_mode(facts.cgroup_mode);
     for (const std::string& warning : facts.warnings) r->add_warnings(warning);

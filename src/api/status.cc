@@ -25,7 +25,8 @@ grpc::Status ToGrpc(const absl::Status& status) {
     retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(retry_ms % 1000 * 1'000'000));
     wire.add_details()->PackFrom(retry);
   }
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message, wire.SerializeAsString());
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message,
+                      wire.SerializeAsString());
 }
 
 void ToItemError(const absl::Status& status, v1::ItemError* error) {
@@ -40,8 +41,10 @@ void ToItemError(const absl::Status& status, v1::ItemError* error) {
 }
 
 absl::Status NotCarriedOut(std::string_view what) {
-  return WithReason(absl::UnimplementedError(StrCat(what, " is not carried out by this release")),
-                    "NOT_CARRIED_OUT");
+  return WithFix(
+      WithReason(absl::UnimplementedError(StrCat(what, " is not carried out by this release")),
+                 "NOT_CARRIED_OUT"),
+      "leave it out, or use a later release");
 }
 
 }  // namespace caxton::api

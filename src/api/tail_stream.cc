@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Tail: what an agent handled, from a cursor on. Rows are read on the API's reader strand, a batch at a time; only
-// durable rows are shown. A cursor is "<agent number>.<row number>" of the last row seen, so that a re-created agent's
-// rows are not taken for the old one's.
+// Tail: what an agent handled, from a cursor on. Rows are read on the API's reader strand, a batch
+// at a time; only durable rows are shown. A cursor is "<agent number>.<row number>" of the last row
+// seen, so that a re-created agent's rows are not taken for the old one's.
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -20,24 +20,28 @@ namespace {
 
 class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
  public:
-  TailStream(ServiceContext* context, grpc::CallbackServerContext* call, const v1::TailRequest& request)
-      : context_(context), agent_(request.agent()), follow_(request.follow()), trace_id_(context->TraceId(*call)) {
+  TailStream(ServiceContext* context, grpc::CallbackServerContext* call,
+             const v1::TailRequest& request)
+      : context_(context),
+        agent_(request.agent()),
+        follow_(request.follow()),
+        trace_id_(context->TraceId(*call)) {
     shared_->stream = this;
   }
 
   void Begin(const std::string& cursor) {
     auto route = context_->deps.router->Routes()->Find(std::string_view(agent_));
     if (route == nullptr) {
-      return End(ToGrpc(WithReason(absl::NotFoundError(StrCat("there is no agent '", agent_, "'")), "NO_SUCH_AGENT")));
+      return End(ToGrpc(WithReason(absl::NotFoundError(StrCat("there is no agent '", agent_, "'")),
+                                   "NO_SUCH_AGENT")));
     }
     id_ = route->id;
     if (absl::Status read = ReadCursor(cursor); !read.ok()) return End(ToGrpc(read));
     // The first tail of an agent makes it keep what it handles, from now on.
     if (!route->load->retain.exchange(true)) context_->deps.journal->SetRetention(id_, true);
     auto shared = shared_;
-    shared->watch = context_->deps.journal->WatchRetained(id_, [shared, reader = context_->reader] {
-      Wake(shared, reader);
-    });
+    shared->watch = context_->deps.journal->WatchRetained(
+        id_, [shared, reader = context_->reader] { Wake(shared, reader); });
     Wake(shared_, context_->reader);
   }
 
@@ -49,8 +53,9 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
   }
   void OnCancel() override {
     MutexLock lock(&shared_->mutex);
-    EndLocked(context_->stopping ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is stopping")
-                                 : grpc::Status::CANCELLED);
+    EndLocked(context_->stopping
+                  ? grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server is stopping")
+                  : grpc::Status::CANCELLED);
   }
   void OnDone() override {
     uint64_t watch = 0;
@@ -72,9 +77,9 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
   };
 
   absl::Status ReadCursor(const std::string& cursor) {
-    const absl::Status bad = WithFix(WithReason(absl::InvalidArgumentError(StrCat("'", cursor, "' is no cursor")),
-                                                "BAD_CURSOR"),
-                                     "use one that an earlier tail printed, or 0 for the oldest message kept");
+    const absl::Status bad = WithFix(
+        WithReason(absl::InvalidArgumentError(StrCat("'", cursor, "' is no cursor")), "BAD_CURSOR"),
+        "use one that an earlier tail printed, or 0 for the oldest message kept");
     if (cursor.empty()) {
       from_now_ = true;
       return absl::OkStatus();
@@ -87,7 +92,8 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
       return bad;
     }
     resumed_ = true;
-    if (agent != id_.value()) last_ = 0;  // another life of this name: from its beginning, with a gap shown
+    if (agent != id_.value())
+      last_ = 0;  // another life of this name: from its beginning, with a gap shown
     return absl::OkStatus();
   }
 
@@ -104,12 +110,13 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
   void ReadLocked() {
     if (ended_ || rows_.size() >= kTailBatch) return;
     size_t read = 0;
-    absl::StatusOr<uint64_t> first = context_->deps.journal->ScanRetained(
-        id_, from_now_ ? UINT64_MAX : last_ + 1, [&](uint64_t n, const journal::RetainedRecord& row) {
-          rows_.push_back(ToResponse(n, row));
-          last_ = n;
-          return ++read < kTailBatch;
-        });
+    absl::StatusOr<uint64_t> first =
+        context_->deps.journal->ScanRetained(id_, from_now_ ? UINT64_MAX : last_ + 1,
+                                             [&](uint64_t n, const journal::RetainedRecord& row) {
+                                               rows_.push_back(ToResponse(n, row));
+                                               last_ = n;
+                                               return ++read < kTailBatch;
+                                             });
     if (!first.ok()) return EndLocked(ToGrpc(first.status()));
     if (std::exchange(from_now_, false)) last_ = EndOfKept();
     exhausted_ = read < kTailBatch;
@@ -118,10 +125,11 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
 
   uint64_t EndOfKept() const {
     uint64_t end = 0;
-    (void)context_->deps.journal->ScanRetained(id_, 0, [&end](uint64_t n, const journal::RetainedRecord&) {
-      end = n;
-      return true;
-    });
+    (void)context_->deps.journal->ScanRetained(id_, 0,
+                                               [&end](uint64_t n, const journal::RetainedRecord&) {
+                                                 end = n;
+                                                 return true;
+                                               });
     return end;
   }
 
@@ -132,7 +140,8 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
     out.set_revision(StrCat(agent_, "@", row.revision.value()));
     out.set_outcome("handled");
     if (row.reply) ToWire(*row.reply, out.mutable_reply());
-    // Rows are numbered without holes: a jump means that older ones were trimmed. Who starts with the oldest kept
+    // Rows are numbered without holes: a jump means that older ones were trimmed. Who starts with
+    // the oldest kept
     // ("0") has no row before it to miss.
     out.set_gap(n != last_ + 1 && (last_ != 0 || resumed_));
     SetTime(row.at_ns, out.mutable_time());
@@ -185,7 +194,8 @@ class TailStream final : public grpc::ServerWriteReactor<v1::TailResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::TailResponse>* NewTailStream(ServiceContext* context, grpc::CallbackServerContext* call,
+grpc::ServerWriteReactor<v1::TailResponse>* NewTailStream(ServiceContext* context,
+                                                          grpc::CallbackServerContext* call,
                                                           const v1::TailRequest& request) {
   auto* stream = new TailStream(context, call, request);
   stream->Begin(request.cursor());

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// WatchDeployment: the current snapshot, then each change. A slow reader gets the newest snapshot, never a backlog;
-// transitions it has not seen are merged into the next frame.
+// WatchDeployment: the current snapshot, then each change. A slow reader gets the newest snapshot,
+// never a backlog; transitions it has not seen are merged into the next frame.
 #include <memory>
 #include <optional>
 
@@ -20,13 +20,15 @@ bool Reached(const deployment::DeploymentStatus& s, v1::WatchDeploymentRequest::
   if (s.final() || s.state == DeploymentState::kDraining) return true;
   const bool inconclusive = s.paused == deployment::PauseReason::kInconclusive ||
                             s.paused == deployment::PauseReason::kJudgeError;
-  if (until == v1::WatchDeploymentRequest::FINALIZED) return s.state == DeploymentState::kRunning && s.finalized;
+  if (until == v1::WatchDeploymentRequest::FINALIZED)
+    return s.state == DeploymentState::kRunning && s.finalized;
   return s.state == DeploymentState::kRunning || inconclusive;
 }
 
 class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentResponse> {
  public:
-  WatchStream(ServiceContext* context, grpc::CallbackServerContext* call, const v1::WatchDeploymentRequest& request)
+  WatchStream(ServiceContext* context, grpc::CallbackServerContext* call,
+              const v1::WatchDeploymentRequest& request)
       : context_(context), until_(request.until()), trace_id_(context->TraceId(*call)) {}
 
   // The controller's callbacks may outlive the call: they hold the shared state, not the reactor.
@@ -122,9 +124,9 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* NewWatchStream(ServiceContext* context,
-                                                                      grpc::CallbackServerContext* call,
-                                                                      const v1::WatchDeploymentRequest& request) {
+grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* NewWatchStream(
+    ServiceContext* context, grpc::CallbackServerContext* call,
+    const v1::WatchDeploymentRequest& request) {
   auto* stream = new WatchStream(context, call, request);
   stream->Begin(request.deployment_id());
   return stream;

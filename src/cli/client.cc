@@ -35,7 +35,9 @@ std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetMaxSendMessageSize(-1);  // the server says what it takes
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectFirstMs);
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kReconnectFirstMs);
+  // What gRPC calls the minimal backoff is an attempt's time limit. It must outlast the waits between
+  // our calls: only a thread in a call notices that the attempt has succeeded.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy in the environment is not for us
   return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);

@@ -138,7 +138,8 @@ void Shard::Dispatch(const MessagePtr& m) {
     return;
   }
   auto route = routes_.Get().Find(m->agent);
-  const bool kept_for_later = m->row != RowPlace::kNone && d_.stopping->load(std::memory_order_relaxed);
+  const bool kept_for_later =
+      m->row != RowPlace::kNone && d_.stopping->load(std::memory_order_relaxed);
   if (kept_for_later || route == nullptr || !ChooseTarget(m, std::move(route))) {
     Block(m, RevisionRef{m->agent, RevisionNumber()}, false);
     return;

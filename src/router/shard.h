@@ -56,8 +56,8 @@ struct ShardDeps {
   RouterObserver* observer = nullptr;
   DeferredReplies* deferred = nullptr;
   JoinedWaiters* joined = nullptr;
-  std::atomic<int64_t>* running = nullptr;    // over all shards
-  std::atomic<int64_t>* unwritten = nullptr;  // requests without a row
+  std::atomic<int64_t>* running = nullptr;      // over all shards
+  std::atomic<int64_t>* unwritten = nullptr;    // requests without a row
   const std::atomic<bool>* stopping = nullptr;  // what has a row waits for the next start
   uint64_t jitter_seed = 0;
 };

@@ -69,7 +69,10 @@ WorkersStatus WorkerGroup::status() const {
   WorkersStatus status;
   for (const auto& lane : lanes_) {
     const uint32_t load = lane->load();
-    if (load == Lane::kDownLoad) continue;
+    const bool ready = load != Lane::kDownLoad;
+    status.processes.push_back(
+        {.pid = lane->pid(), .ready = ready, .outstanding = ready ? load : 0});
+    if (!ready) continue;
     ++status.running;
     status.outstanding += load;
     std::string note;

@@ -83,6 +83,11 @@ void Lane::InterruptAll() {
   if (process_ != nullptr && newest.has_value()) process_->channel->InterruptThrough(*newest);
 }
 
+int Lane::pid() const {
+  MutexLock lock(&mutex_);
+  return process_ == nullptr ? 0 : static_cast<int>(process_->child.pid);
+}
+
 bool Lane::Healthy(std::string* note) const {
   MutexLock lock(&mutex_);
   if (!health_.well) *note = health_.note;
@@ -298,8 +303,8 @@ absl::Status Lane::HandleReady(std::string_view bytes) {
     accepting_ = !stopping_ && cause_.empty();
     UpdateLoadLocked();
   }
+  if (ok) owner_.OnRoom();  // first: whoever learns of the worker by OnReady was never refused
   owner_.OnReady(this, *std::move(ready));
-  if (ok) owner_.OnRoom();
   return absl::OkStatus();
 }
 

@@ -78,6 +78,7 @@ class Lane {
   // Steps outstanding; kDownLoad where no worker accepts any.
   uint32_t load() const { return load_.load(std::memory_order_relaxed); }
   static constexpr uint32_t kDownLoad = UINT32_MAX;
+  int pid() const;  // 0: no process
   // By its last answers; `*note` says why not.
   bool Healthy(std::string* note) const;
 

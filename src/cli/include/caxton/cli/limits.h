@@ -17,6 +17,7 @@ inline constexpr size_t kMaxDeploymentFileBytes = 1 << 20;
 inline constexpr int kMaxReceiveBytes = 64 << 20;  // one gRPC message
 inline constexpr int kReconnectFirstMs = 100;      // doubles up to kReconnectMaxMs
 inline constexpr int kReconnectMaxMs = 1'000;
+inline constexpr int kConnectTimeoutMs = 5'000;  // one attempt
 inline constexpr int64_t kPlainProgressEveryNs = 1'000'000'000;  // numbers in a pipe
 inline constexpr size_t kMaxToolOutputBytes = 16 << 20;          // caxton-worker's stdout
 inline constexpr size_t kShownContentBytes = 80;                 // of a message, in a table
@@ -32,6 +33,8 @@ inline constexpr size_t kMaxFrameItems = 256;             // messages in one fra
 inline constexpr size_t kMaxFrameBytes = 1 << 20;         // contents in one frame
 inline constexpr int64_t kMinRefusedDelayNs = 5'000'000;  // before a refused message is sent again
 inline constexpr int64_t kMaxRefusedDelayNs = 2'000'000'000;
-inline constexpr int64_t kInterruptedDrainNs = 5'000'000'000;  // wait for answers after Ctrl-C
+inline constexpr uint64_t kMaxVerifiedNumber = uint64_t{1} << 28;  // two bytes each
+inline constexpr int64_t kTailPollNs = 200'000'000;                // between looks at a tail
+inline constexpr int64_t kInterruptedDrainNs = 5'000'000'000;      // wait for answers after Ctrl-C
 
 }  // namespace caxton::cli

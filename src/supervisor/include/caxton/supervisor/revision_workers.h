@@ -51,6 +51,13 @@ class StepSink {
   virtual void OnLog(RevisionRef revision, std::vector<LogLine> lines) = 0;
 };
 
+// One process. A pid of 0: it is being started again.
+struct WorkerProcess {
+  int pid = 0;
+  bool ready = false;  // takes steps
+  uint32_t outstanding = 0;
+};
+
 struct WorkersStatus {
   int running = 0;            // processes that answer
   int restarts = 0;           // since Prepare
@@ -59,6 +66,7 @@ struct WorkersStatus {
   uint64_t outstanding = 0;  // steps dispatched and not answered
   bool healthy = true;       // by health_check where exported
   std::string note;          // why not, else empty
+  std::vector<WorkerProcess> processes;
 };
 
 class RevisionWorkers {
