@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -204,9 +205,9 @@ class SupervisorTest : public ::testing::Test {
     return taken;
   }
   // As the router: after a refusal, again when there is room.
-  void Dispatch(uint64_t ticket, const std::string& content) {
+  void Dispatch(uint64_t ticket, const std::string& content, bool alone = false) {
     int rooms = ledger_.Rooms();
-    while (!TryOne(ticket, content)) {
+    while (!TryOne(ticket, content, alone)) {
       ledger_.AwaitRooms(rooms + 1, &clock_);
       rooms = ledger_.Rooms();
     }
@@ -325,12 +326,11 @@ TEST_F(SupervisorTest, AloneRunsWithNothingElse) {
   EXPECT_FALSE(TryOne(2, "alone", true));
   EXPECT_FALSE(TryOne(3, "other"));
   workers_->Interrupt(Ticket(1));
-  ledger_.AwaitRooms(1, &clock_);
-  EXPECT_TRUE(TryOne(2, "until-interrupted", true));
+  ledger_.AwaitEnds(1);
+  Dispatch(2, "until-interrupted", true);
   EXPECT_FALSE(TryOne(3, "other"));
   workers_->Interrupt(Ticket(2));
-  ledger_.AwaitRooms(2, &clock_);
-  EXPECT_TRUE(TryOne(3, "other"));
+  Dispatch(3, "other");
   ledger_.AwaitEnds(3);
 }
 
@@ -460,6 +460,36 @@ TEST_F(SupervisorTest, DestroyedWithWorkInFlight) {
   EXPECT_TRUE(Workers().empty());
   EXPECT_FALSE(TryOne(2, "x"));
   EXPECT_TRUE(ledger_.Lost().empty());
+}
+
+// Whether `pid` is gone, or dead and not collected by whoever inherited it.
+bool IsDead(pid_t pid) {
+  std::ifstream stat(StrCat("/proc/", pid, "/stat"));
+  std::string text((std::istreambuf_iterator<char>(stat)), {});
+  const size_t end = text.rfind(')');
+  return end == std::string::npos || text.substr(end, 3) == ") Z";
+}
+
+TEST_F(SupervisorTest, WorkersDieWithTheServer) {
+  supervisor_.reset();  // no thread is left: forking is safe
+  int out[2];
+  ASSERT_EQ(pipe(out), 0);
+  const pid_t server = fork();
+  if (server == 0) {
+    Open();
+    if (!Prepare().ok()) _exit(1);
+    const pid_t worker = Workers().at(0);
+    (void)!write(out[1], &worker, sizeof worker);
+    while (true) pause();
+  }
+  pid_t worker = 0;
+  ASSERT_EQ(read(out[0], &worker, sizeof worker), static_cast<ssize_t>(sizeof worker));
+  EXPECT_FALSE(IsDead(worker));
+  kill(server, SIGKILL);
+  waitpid(server, nullptr, 0);
+  while (!IsDead(worker)) std::this_thread::yield();
+  close(out[0]);
+  close(out[1]);
 }
 
 TEST(WorkerSetupTest, IdentityIsParsed) {
