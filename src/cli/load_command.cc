@@ -18,6 +18,7 @@
 #include "context.h"
 #include "files.h"
 #include "load_runner.h"
+#include "load_tail.h"
 
 namespace caxton::cli {
 namespace {
@@ -118,6 +119,12 @@ absl::StatusOr<ExitCode> Load(Context* context, const LoadFlags& flags) {
   ASSIGN_OR_RETURN(Ledger ledger, LoadLedger(flags, &options));
   LoadOutcome load;
   const bool runs = !flags.expect_from_ledger;
+  std::optional<TailWatch> watch;
+  if (!flags.verify_tail.empty()) {
+    watch.emplace(context, flags.verify_tail, ledger.header.run);
+    const absl::Status started = watch->Start();
+    if (!started.ok()) return SuggestAgent(context, flags.verify_tail, started);
+  }
   if (runs) {
     std::unique_ptr<LedgerWriter> file;
     if (!flags.ledger.empty()) {
@@ -130,8 +137,8 @@ absl::StatusOr<ExitCode> Load(Context* context, const LoadFlags& flags) {
                                       .ledger_file = file.get()});
   }
   std::optional<TailSummary> tail;
-  if (!flags.verify_tail.empty() && load.status.ok()) {
-    ASSIGN_OR_RETURN(tail, VerifyTail(context, flags.verify_tail, ledger));
+  if (watch.has_value() && load.status.ok()) {
+    ASSIGN_OR_RETURN(tail, watch->Finish(ledger));
   }
   const Printer printer = context->printer();
   if (printer.structured()) {

@@ -15,7 +15,6 @@
 #include "caxton/cli/limits.h"
 #include "caxton/v1/messaging.grpc.pb.h"
 #include "interrupt.h"
-#include "load_verify.h"
 #include "rpc_status.h"
 
 namespace caxton::cli {
@@ -23,7 +22,6 @@ namespace {
 
 constexpr int64_t kLongestWaitNs = 100'000'000;  // the loop looks at its limits at least so often
 constexpr int64_t kShowEveryNs = 500'000'000;    // numbers on a terminal
-constexpr int64_t kTailPollNs = 200'000'000;
 
 using Stream = grpc::ClientReaderWriter<v1::ExchangeRequest, v1::ExchangeResponse>;
 
@@ -317,52 +315,10 @@ class LoadRunner final {
   std::string first_error_ ABSL_GUARDED_BY(mutex_);
 };
 
-// One pass over the tail from `cursor`, which moves on.
-absl::Status TailPass(Context* context, const std::string& agent, std::string* cursor,
-                      TailVerifier* verifier) {
-  v1::TailRequest request;
-  request.set_agent(agent);
-  request.set_cursor(*cursor);
-  v1::Messaging::Stub stub(context->client().channel());
-  grpc::ClientContext call;
-  auto reader = stub.Tail(&call, request);
-  v1::TailResponse event;
-  while (reader->Read(&event)) {
-    if (event.gap()) verifier->OnGap();
-    if (event.has_envelope()) verifier->OnEvent(event.envelope().content(), event.outcome());
-    if (!event.cursor().empty()) *cursor = event.cursor();
-  }
-  return FromGrpc(reader->Finish(), context->client().server());
-}
-
 }  // namespace
 
 LoadOutcome RunLoad(Context* context, const LoadParts& parts) {
   return LoadRunner(context, parts).Run();
-}
-
-absl::StatusOr<TailSummary> VerifyTail(Context* context, const std::string& agent,
-                                       const Ledger& ledger) {
-  TailVerifier verifier(agent, ledger);
-  const Clock& clock = *context->environment.clock;
-  std::string cursor = "0";
-  int64_t last_progress = clock.MonoNanos();
-  for (bool once_more = true;;) {
-    const std::string before = cursor;
-    const absl::Status status = TailPass(context, agent, &cursor, &verifier);
-    if (!status.ok() && !IsUnreachable(status)) return status;
-    const int64_t now = clock.MonoNanos();
-    if (cursor != before) last_progress = now;
-    if (status.ok() && verifier.missing() == 0) {
-      // A doubled message may come after the last expected one.
-      if (!once_more) return verifier.Result();
-      once_more = false;
-    }
-    if (now - last_progress > context->globals.timeout_ns) {
-      return status.ok() ? absl::StatusOr<TailSummary>(verifier.Result()) : status;
-    }
-    context->environment.sleep(kTailPollNs);
-  }
 }
 
 }  // namespace caxton::cli

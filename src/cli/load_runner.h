@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Runs a load over one Exchange stream at a time, and reads the end agent's tail. Blocks.
+// Runs a load over one Exchange stream at a time. Blocks.
 // Thread rule: main thread; the runner has one more for reading.
 #pragma once
 
@@ -26,10 +26,5 @@ struct LoadOutcome {
   absl::Status status;  // why it ended early
 };
 LoadOutcome RunLoad(Context* context, const LoadParts& parts);
-
-// Reads `agent`'s tail from its oldest event until all that `ledger` expects is there, or nothing
-// has come for the time of --timeout.
-absl::StatusOr<TailSummary> VerifyTail(Context* context, const std::string& agent,
-                                       const Ledger& ledger);
 
 }  // namespace caxton::cli

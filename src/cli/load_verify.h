@@ -19,20 +19,23 @@ namespace caxton::cli {
 
 class TailVerifier final {
  public:
-  // `ledger` outlives it and holds what is expected.
-  TailVerifier(std::string agent, const Ledger& ledger);
+  // `run` names the load whose messages count.
+  TailVerifier(std::string agent, std::string run);
 
   void OnEvent(std::string_view content, std::string_view outcome);
   void OnGap() { gap_ = true; }
-  // Messages that are expected and not seen yet.
-  uint64_t missing() const;
-  TailSummary Result() const;
+  // Compared with what `ledger` expects; its `lost` are those not seen yet.
+  TailSummary Result(const Ledger& ledger) const;
 
  private:
   const std::string agent_;
-  const Ledger& ledger_;
-  std::vector<uint8_t> handled_;     // by number: how often, up to 255
-  std::vector<bool> dead_lettered_;  // by number
+  struct Seen {
+    uint8_t handled = 0;  // how often, up to 255
+    bool dead_lettered = false;
+  };
+
+  const std::string run_;
+  std::vector<Seen> seen_;  // by number
   std::unordered_map<int, uint64_t> last_of_key_;
   uint64_t doubled_ = 0, out_of_order_ = 0;
   bool gap_ = false;

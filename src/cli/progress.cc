@@ -228,7 +228,7 @@ std::string WhyNot(const v1::Deployment& deployment) {
     StrAppend(&text, "Why: ", Indented(deployment.message(), "  "), "\n");
   }
   if (!deployment.verdict().reason().empty() &&
-      deployment.verdict().reason() != deployment.message()) {
+      !StrContains(deployment.message(), deployment.verdict().reason())) {
     StrAppend(&text, "Verdict: ", deployment.verdict().reason(), "\n");
   }
   if (rejected) StrAppend(&text, ReportText(deployment.validation(), Style(false)));
@@ -309,7 +309,8 @@ std::string DeploymentText(const v1::Deployment& deployment, const Style& style)
   if (!deployment.phases().empty()) {
     Table table({"  PHASE", "START", "TOOK", ""});
     for (const auto& phase : deployment.phases()) {
-      table.Row({StrCat("  ", phase.name()), UtcTime(Nanos(phase.start_time())),
+      table.Row({StrCat("  ", phase.name()),
+                 phase.has_start_time() ? UtcTime(Nanos(phase.start_time())) : "-",
                  phase.has_elapsed() ? ShortDuration(Nanos(phase.elapsed())) : "-",
                  phase.detail()});
     }
