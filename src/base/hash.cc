@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "caxton/base/hash.h"
 
-#include <openssl/sha.h>
+#include <openssl/evp.h>
 
 #include <bit>
 #include <cstring>
 
 #include "absl/strings/escaping.h"
+#include "caxton/base/assert.h"
 #include "caxton/base/strings.h"
 
 namespace caxton {
@@ -67,8 +68,13 @@ absl::StatusOr<Digest> Digest::FromHex(std::string_view hex) {
 bool Digest::empty() const { return *this == Digest{}; }
 
 Digest Sha256(std::string_view data) {
+  // SHA256() would look the algorithm up in OpenSSL's tables each time, which takes longer than the
+  // hash of a short text.
+  static const EVP_MD* const kSha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);
   Digest digest;
-  SHA256(reinterpret_cast<const uint8_t*>(data.data()), data.size(), digest.bytes.data());
+  const int done =
+      EVP_Digest(data.data(), data.size(), digest.bytes.data(), nullptr, kSha256, nullptr);
+  CAXTON_ASSERT(done == 1, "OpenSSL has SHA-256");
   return digest;
 }
 
