@@ -81,10 +81,12 @@ absl::Status WhyNotBound(const std::string& listen) {
 
 class ApiServerImpl final : public ApiServer {
  public:
-  explicit ApiServerImpl(ApiDeps deps) : reader_("api-reader", *deps.clock) {
+  explicit ApiServerImpl(ApiDeps deps)
+      : reader_("api-reader", *deps.clock), writer_("api-writer", *deps.clock) {
     context_.start_wall_ns = deps.clock->WallNanos();
     context_.deps = std::move(deps);
     context_.reader = &reader_;
+    context_.writer = &writer_;
     services_.push_back(MakeDeploymentService(&context_));
     services_.push_back(MakeAgentsService(&context_));
     services_.push_back(MakeMessagingService(&context_));
@@ -127,10 +129,11 @@ class ApiServerImpl final : public ApiServer {
     server_->Wait();
     server_.reset();
     reader_.Stop();
+    writer_.Stop();
   }
 
  private:
-  ThreadExecutor reader_;
+  ThreadExecutor reader_, writer_;
   ServiceContext context_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> server_;

@@ -161,7 +161,7 @@ class ExchangeStream final
       result->mutable_ack()->set_message_id(answer.message_id);
       result->mutable_ack()->set_duplicate(answer.duplicate);
     }
-    Pump();
+    PumpSoon();
     if (read_paused_ && HasRoom()) {
       read_paused_ = false;
       StartRead(&in_);
@@ -170,6 +170,21 @@ class ExchangeStream final
 
   bool HasRoom() const {
     return unanswered_ < kMaxExchangeUnanswered && unanswered_bytes_ < kMaxExchangeUnansweredBytes;
+  }
+
+  // The only answer that was awaited leaves at once. While more are, the frame is written on a
+  // strand of its own, with all that has been answered by then: the shard or committer that answers
+  // does not pay for the socket, and a burst needs few frames.
+  void PumpSoon() {
+    if (unanswered_ == 0) return Pump();
+    if (ended_ || writing_ || pump_posted_) return;
+    pump_posted_ = true;
+    context_->writer->Post([state = state_] {
+      MutexLock lock(&state->mutex);
+      if (state->stream == nullptr) return;
+      state->stream->pump_posted_ = false;
+      state->stream->Pump();
+    });
   }
 
   void Pump() {
@@ -202,6 +217,7 @@ class ExchangeStream final
   absl::flat_hash_map<std::string, uint64_t>
       refused_;  // order key -> client_ref of the first one refused
   bool writing_ = false;
+  bool pump_posted_ = false;
   bool read_paused_ = false;
   bool reads_done_ = false;
   bool ended_ = false;

@@ -25,6 +25,7 @@ namespace caxton::api {
 struct ServiceContext {
   ApiDeps deps;
   Executor* reader = nullptr;  // a strand of the API's own for reads of the journal: tails, dead letters, logs
+  Executor* writer = nullptr;  // another, that writes the answers of busy streams
   std::string grpc_address;
   int64_t start_wall_ns = 0;
   std::atomic<bool> serving{false};
