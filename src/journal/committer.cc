@@ -55,6 +55,11 @@ void GroupCommitter::Enqueue(Queued queued, bool urgent) {
     std::lock_guard lock(mutex_);
     (urgent ? urgent_ : queue_).push_back(std::move(queued));
     post = !std::exchange(posted_, true);
+    if (gather_until_ > 0 && (urgent || Waiting() >= gather_until_)) {
+      gather_until_ = 0;
+      ++gathering_;
+      post = true;
+    }
   }
   if (post) PostRound();
 }
@@ -110,18 +115,52 @@ void GroupCommitter::Round() {
   batch_.Clear();
   if (absl::Status decided = DecideAll(); !decided.ok()) return Fail(decided);
   if (absl::Status written = WriteRound(); !written.ok()) return Fail(written);
+  const size_t answered = sync_ ? taken_.size() : 0;
   Report();
   if (round_ >= next_disk_check_) {
     next_disk_check_ = round_ + kDiskCheckRounds;
     reserve_.Check();
   }
+  ScheduleNext(answered);
+}
+
+// A sync answers its ops all at once, and the first of the clients that comes back would start a
+// round with itself alone while the others wait for one more: two groups take turns, each sync
+// carries half of what it could. On a fast disk that costs little and keeps the processors busy; on
+// a slow one it halves the throughput. So where a sync took long, the next round waits for the
+// answered to come back, a fraction of that sync at most.
+void GroupCommitter::ScheduleNext(size_t answered) {
+  const int64_t gather_ns = std::min((sync_ns_ - kGatherFromNanos) / 4, kMaxGatherNanos);
+  uint64_t gathering = 0;
   {
     std::lock_guard lock(mutex_);
-    posted_ = !urgent_.empty() || queue_head_ < queue_.size();
-    if (!posted_) return;
+    const size_t waiting = Waiting();
+    const size_t all = std::min(waiting + answered, kMaxRoundOps);
+    if (gather_ns > 0 && urgent_.empty() && all >= kMinGatherOps && waiting < all) {
+      posted_ = true;
+      gather_until_ = all;
+      gathering = ++gathering_;
+    } else {
+      posted_ = waiting > 0;
+      if (!posted_) return;
+    }
   }
   // A task of its own, so that what others posted to the strand gets its turn.
-  PostRound();
+  if (gathering == 0) return PostRound();
+  parts_.executor->PostAfter(gather_ns, [weak = weak_from_this(), gathering] {
+    if (std::shared_ptr<GroupCommitter> self = weak.lock()) self->EndGathering(gathering);
+  });
+}
+
+void GroupCommitter::EndGathering(uint64_t gathering) {
+  {
+    std::lock_guard lock(mutex_);
+    if (gathering_ != gathering || gather_until_ == 0) return;
+    gather_until_ = 0;
+    posted_ = Waiting() > 0;
+    if (!posted_) return;
+  }
+  Round();
 }
 
 // Moves the ops of this round to taken_: all withdrawals, then the queue up to the limits, at least
@@ -226,13 +265,16 @@ absl::Status GroupCommitter::Merge(CommitOp* op) {
 }
 
 absl::Status GroupCommitter::WriteRound() {
+  sync_ns_ = 0;
   if (!batch_.empty()) written_round_ = round_;
   const uint64_t durable = durable_round();
   if (retention_.Watched() || round_ - durable >= kMaxUnsyncedRounds) sync_ = true;
   // Nothing written since the last sync: whoever waits has what it waits for.
   if (written_round_ > durable) {
     if (!batch_.empty() || sync_) {
+      const int64_t start_ns = parts_.clock->MonoNanos();
       RETURN_IF_ERROR(parts_.store->Write(batch_, sync_ ? Sync::kYes : Sync::kNo));
+      if (sync_) sync_ns_ = parts_.clock->MonoNanos() - start_ns;
     }
     if (!sync_) return absl::OkStatus();
   }

@@ -150,6 +150,120 @@ TEST(Committer, ABarrierMakesEarlierRoundsDurable) {
   EXPECT_EQ(h.store.writes(), writes) << "nothing was written since the last sync";
 }
 
+// A disk whose every sync takes `sync_ns`, and a clock that knows.
+class SlowDisk final : public Store, public Clock {
+ public:
+  explicit SlowDisk(int64_t sync_ns) : sync_ns_(sync_ns) {}
+  absl::Status Write(const RowBatch& batch, Sync sync) override {
+    if (sync == Sync::kYes) now_ns_ += sync_ns_;
+    if (sync == Sync::kYes && during_sync) {
+      const std::function<void()> call = during_sync;  // it may clear the member
+      call();
+    }
+    return rows_.Write(batch, sync);
+  }
+  absl::StatusOr<std::optional<std::string>> Get(Table table, std::string_view key) const override {
+    return rows_.Get(table, key);
+  }
+  absl::Status Scan(Table table, std::string_view from, std::string_view to,
+                    const Each& each) const override {
+    return rows_.Scan(table, from, to, each);
+  }
+  absl::StatusOr<uint64_t> FreeBytes() const override { return rows_.FreeBytes(); }
+  int64_t WallNanos() const override { return now_ns_; }
+  int64_t MonoNanos() const override { return now_ns_; }
+  uint64_t syncs() const { return rows_.syncs(); }
+
+  std::function<void()> during_sync;
+
+ private:
+  testing::MemStore rows_;
+  int64_t sync_ns_;
+  int64_t now_ns_ = 0;
+};
+
+struct ClosedLoop {
+  uint64_t syncs_at_once = 0;  // without waiting for those that were answered
+  uint64_t syncs_in_the_end = 0;
+};
+// Two groups of clients: one waits for a sync, the other comes while it runs; then the first comes
+// back.
+ClosedLoop RunClosedLoop(int64_t sync_ns, size_t group) {
+  caxton::testing::SimWorld world;
+  SlowDisk disk(sync_ns);
+  auto journal = *Journal::Open(&disk, world.NewExecutor(), &disk, {}, nullptr);
+  uint64_t next = 1;
+  const auto submit = [&] {
+    for (size_t i = 0; i < group; ++i) {
+      CommitOp op = AcceptOp(Seq(next++));
+      op.durable = [] {};
+      journal->committer().Submit(std::move(op));
+    }
+  };
+  submit();
+  disk.during_sync = [&] {
+    disk.during_sync = nullptr;
+    submit();
+  };
+  const uint64_t before = disk.syncs();
+  ClosedLoop loop;
+  world.RunReady();
+  loop.syncs_at_once = disk.syncs() - before;
+  submit();
+  world.RunReady();
+  loop.syncs_in_the_end = disk.syncs() - before;
+  return loop;
+}
+
+TEST(Gathering, OnASlowDiskTwoGroupsBecomeOne) {
+  const ClosedLoop slow = RunClosedLoop(4 * kNanosPerMilli, 32);
+  EXPECT_EQ(slow.syncs_at_once, 1u);
+  EXPECT_EQ(slow.syncs_in_the_end, 2u);
+  const ClosedLoop fast = RunClosedLoop(kGatherFromNanos, 32);
+  EXPECT_EQ(fast.syncs_at_once, 2u);
+  EXPECT_EQ(fast.syncs_in_the_end, 3u);
+  EXPECT_EQ(RunClosedLoop(4 * kNanosPerMilli, kMinGatherOps / 2 - 1).syncs_at_once, 2u)
+      << "few are not worth a wait";
+  EXPECT_EQ(RunClosedLoop(4 * kNanosPerMilli, kMinGatherOps / 2).syncs_at_once, 1u);
+  EXPECT_EQ(RunClosedLoop(4 * kNanosPerMilli, kMaxRoundOps).syncs_at_once, 2u)
+      << "a full round waits for nobody";
+}
+
+TEST(Gathering, EndsByItselfAndForAWithdrawal) {
+  caxton::testing::SimWorld world;
+  SlowDisk disk(5 * kNanosPerMilli);
+  auto journal = *Journal::Open(&disk, world.NewExecutor(), &disk, {}, nullptr);
+  uint64_t next = 1;
+  int durable = 0;
+  const auto submit = [&] {
+    CommitOp op = AcceptOp(Seq(next++));
+    op.durable = [&] { ++durable; };
+    journal->committer().Submit(std::move(op));
+  };
+  for (int i = 0; i < 20; ++i) submit();
+  world.RunReady();
+  EXPECT_EQ(durable, 20);
+  submit();  // of those answered one comes back
+  world.RunReady();
+  EXPECT_EQ(durable, 20);
+  world.RunFor(kNanosPerMilli);
+  EXPECT_EQ(durable, 21) << "a quarter of the excess over 1 ms";
+
+  for (int i = 0; i < 20; ++i) submit();
+  world.RunFor(kMaxGatherNanos);
+  for (int i = 0; i < 20; ++i) submit();
+  world.RunReady();
+  const int before = durable;
+  submit();
+  CommitOp record;
+  bool withdrawn = false;
+  record.durable = [&] { withdrawn = true; };
+  journal->committer().Withdraw(kRevision, std::move(record));
+  world.RunReady();
+  EXPECT_TRUE(withdrawn) << "a withdrawal waits for nobody";
+  EXPECT_EQ(durable, before + 1);
+}
+
 TEST(Guard, ATicketCommitsOnce) {
   JournalHarness h;
   h.Run(AcceptOp(Seq(1)));

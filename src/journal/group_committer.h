@@ -69,8 +69,11 @@ class GroupCommitter final : public Committer, public std::enable_shared_from_th
 
   static size_t BytesOf(const CommitOp& op);
   void Enqueue(Queued queued, bool urgent);
+  size_t Waiting() const { return urgent_.size() + queue_.size() - queue_head_; }  // under mutex_
   void PostRound();
   void Round();
+  void ScheduleNext(size_t answered);
+  void EndGathering(uint64_t gathering);
   void Take();
   absl::Status DecideAll();
   absl::Status Decide(Queued* queued);
@@ -93,7 +96,11 @@ class GroupCommitter final : public Committer, public std::enable_shared_from_th
   std::vector<Queued> urgent_;  // withdrawals: ahead of all the rest
   std::vector<Queued> queue_;
   size_t queue_head_ = 0;  // queue_[0, queue_head_) are taken
-  bool posted_ = false;    // a round is on the strand
+  bool posted_ = false;    // a round is on the strand, or will be when gathering ends
+  // Gathering: until so many ops wait; 0: not gathering. Each has a number, so that the timer of
+  // one that ended early does nothing.
+  size_t gather_until_ = 0;
+  uint64_t gathering_ = 0;
   FenceSet fences_;
 
   // On the strand only.
@@ -108,6 +115,7 @@ class GroupCommitter final : public Committer, public std::enable_shared_from_th
   uint64_t next_disk_check_ = kDiskCheckRounds;
   bool sync_ = false;  // of this round
   bool failed_ = false;
+  int64_t sync_ns_ = 0;  // how long the last round's sync took
   std::vector<Queued> taken_;
   RowBatch batch_;
   // Repeats whose answer is in a round not on the disk yet.

@@ -84,7 +84,7 @@ class Journal {
   virtual void UnwatchRetained(uint64_t id) = 0;
 
   virtual CounterRow Counters(AgentId agent) const = 0;  // of the last decided round; any thread
-  virtual CounterRow TotalCounters() const = 0;  // over all agents, removed ones included
+  virtual CounterRow TotalCounters() const = 0;          // over all agents, removed ones included
   // Ok, or RESOURCE_EXHAUSTED with reason DISK_RESERVE while the disk is below its reserve.
   virtual absl::Status IngressAllowed() const = 0;
 };

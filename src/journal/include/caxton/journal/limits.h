@@ -12,6 +12,11 @@ inline constexpr uint32_t kFormatVersion = 1;
 
 inline constexpr size_t kMaxRoundOps = 256;
 inline constexpr size_t kMaxRoundBytes = 1 << 20;
+// Where a sync takes longer than kGatherFromNanos, the next round waits for those it answered, a
+// quarter of the excess.
+inline constexpr int64_t kGatherFromNanos = 1'000'000;
+inline constexpr int64_t kMaxGatherNanos = 2'000'000;
+inline constexpr size_t kMinGatherOps = 8;
 inline constexpr uint64_t kMaxUnsyncedRounds =
     256;                                         // then one is synced though nobody waits for it
 inline constexpr size_t kMaxAttemptsKept = 16;   // per held message or dead letter
