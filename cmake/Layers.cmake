@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Which module may use which: docs/architecture.md, "Modules", as data. Read by
+# Which module may use which: ARCHITECTURE.md, "Modules", as data. Read by
 # cmake/CaxtonModule.cmake (link dependencies) and tools/check-layers (includes),
 # so keep the form: one string a line, "module layer may-use...".
 #
@@ -43,7 +43,7 @@ function(caxton_allowed_deps module out)
     endif()
   endforeach()
   message(FATAL_ERROR "Module '${module}' has no row in cmake/Layers.cmake.\n"
-    "To fix: add it there and in docs/architecture.md, with its layer.")
+    "To fix: add it there and in ARCHITECTURE.md, with its layer.")
 endfunction()
 
 # caxton_layer_of(MODULE OUT): the layer's number.
