@@ -99,6 +99,7 @@ class AgentsService final : public v1::Agents::CallbackService {
               ToWire(entry.revision, made->mutable_revision());
               made->mutable_revision()->set_withdrawn(entry.withdrawn);
               made->mutable_revision()->set_artifact_kept(entry.restorable);
+              made->mutable_revision()->set_weight_percent(entry.weight_ppm / 10'000.0);
               if (entry.deployment) {
                 ToWire(controller::DeploymentView{.status = *entry.deployment},
                        made->mutable_deployment());

@@ -123,7 +123,9 @@ std::string MessageOf(const controller::DeploymentView& view) {
   if (s.paused == PauseReason::kCommand) return "paused by command";
   if (!s.verdict.text.empty()) return s.verdict.text;
   if (s.state == DeploymentState::kValidating || s.state == DeploymentState::kDeploying) {
-    return s.plan.notes.empty() ? std::string() : s.plan.notes.front();
+    std::string notes;
+    for (const std::string& note : s.plan.notes) StrAppend(&notes, notes.empty() ? "" : "; ", note);
+    return notes;
   }
   return "";
 }

@@ -6,6 +6,7 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/controller/limits.h"
+#include "caxton/model/limits.h"
 #include "controller_impl.h"
 
 namespace caxton::controller {
@@ -105,6 +106,9 @@ void ControllerImpl::History(std::string name, Done<std::vector<HistoryEntry>> d
         entry.deployment = run->status;
       entry.withdrawn = agent->IsWithdrawn(it->first);
       entry.restorable = Restorable(*agent, it->first);
+      const uint32_t candidate_ppm = agent->route.candidate.valid() ? agent->route.weight_ppm : 0;
+      if (it->first == agent->route.candidate) entry.weight_ppm = candidate_ppm;
+      if (it->first == agent->route.stable) entry.weight_ppm = kFullWeightPpm - candidate_ppm;
       entries.push_back(std::move(entry));
     }
     done(std::move(entries));
@@ -123,6 +127,8 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
                      "NOT_JUDGED"));
     }
     Explanation explanation;
+    int64_t last_ms = 0;
+    constexpr int64_t kLastSecondsMs = 10'000;
     explanation.view = ViewOf(run);
     std::unique_ptr<analysis::Judge> judge =
         analysis::MakeThresholdJudge(run.status.plan.conditions);
@@ -130,9 +136,15 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
       // What came after the verdict did not make it.
       if (judge->Fired().has_value()) return;
       judge->Observe(seen);
+      last_ms = std::max(last_ms, seen.at_ms);
       ++explanation.evidence;
     });
     if (!read.ok()) return done(read);
+    // A verdict on latency may have come from the clock: close the last seconds as it did.
+    if (run.status.verdict.kind == deployment::VerdictKind::kFailed &&
+        !judge->Fired().has_value()) {
+      judge->Tick(last_ms + kLastSecondsMs);
+    }
     explanation.numbers = judge->Numbers();
     if (auto fired = judge->Fired(); fired.has_value()) explanation.recomputed = *fired;
     const deployment::VerdictKind recorded = run.status.verdict.kind;

@@ -50,6 +50,7 @@ struct HistoryEntry {
   std::optional<deployment::DeploymentStatus> deployment;
   bool withdrawn = false;
   bool restorable = false;  // its artifact is kept
+  uint32_t weight_ppm = 0;  // of the agent's traffic now
 };
 
 struct FieldChange {
