@@ -23,6 +23,7 @@ class Basics(harness.CaxtonTest):
         self.assertEqual([a["name"] for a in self.cli_json("agent", "list")["agents"]], ["greeter"])
         history = self.cli_json("agent", "history", "greeter")["entries"]
         self.assertEqual([entry["revision"]["name"] for entry in history], ["greeter@1"])
+        self.assertEqual(history[0]["revision"]["weightPercent"], 100)
         counts = self.wait_idle()
         self.assertEqual(counts["completed"], 2)
         self.assertEqual(counts["refused"], 0)
