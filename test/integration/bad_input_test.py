@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Modules, files and words that are wrong: each with a clear error, and nothing changed."""
 import time

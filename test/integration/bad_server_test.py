@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Servers that cannot start or go on: directory and port in use, formats, damage, a full disk."""
 import contextlib

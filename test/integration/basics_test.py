@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Deploy, request, send, inspect, settings, first deployment, removal, agent to agent."""
 import urllib.request

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Canary deployments under load: good, trapping, slow; steering them."""
 import harness

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The pipeline with its ledger, idempotency, dead letters, retries, back-pressure."""
 import harness

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """What happens to a deployment when the agent already has one in progress."""
 import harness

@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """SIGTERM and kill -9 of the server, kill -9 of workers, under load and in the middle of a canary."""
 import os

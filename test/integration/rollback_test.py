@@ -1,3 +1,4 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Rollback by command: under load, draining, after the cleanup window, to a revision."""
 import harness
