@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between caxton.v1's messages and the model's values. Everything that comes in is checked here for form; what it means
-// is checked by the parts that carry it out.
+// Between caxton.v1's messages and the model's values. Everything that comes in is checked here for
+// form; what it means is checked by the parts that carry it out.
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -37,6 +37,7 @@ void ToWire(const deployment::Verdict& verdict, v1::Verdict* out);
 void AddTests(const analysis::JudgeNumbers& numbers, v1::Verdict* out);
 v1::DeploymentState StateToWire(deployment::DeploymentState state);
 // detail: attempts and content too.
-void ToWire(const std::string& agent, const journal::DeadLetterRecord& dead, bool detail, v1::DeadLetter* out);
+void ToWire(const std::string& agent, const journal::DeadLetterRecord& dead, bool detail,
+            v1::DeadLetter* out);
 
 }  // namespace caxton::api

@@ -44,9 +44,9 @@ class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleReques
  private:
   void Keep() {
     if (module_.empty()) return Finish(ToGrpc(absl::InvalidArgumentError("the upload is empty")));
-    // The write to disk must not hold one of gRPC's threads for long, and nothing else waits for
-    // the reader strand but reads.
-    context_->deps.artifacts->PutModule(module_).ok() ? Done() : Failed();
+    // Written and synced on the reader strand: gRPC's threads do not wait for disks.
+    context_->reader->Post(
+        [this] { context_->deps.artifacts->PutModule(module_).ok() ? Done() : Failed(); });
   }
   void Done() {
     response_->set_module_digest(Sha256(module_).ToHex());
@@ -189,18 +189,21 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
                              Response* response) {
     auto pending = Begin(call, response);
     absl::StatusOr<controller::DeployRequest> deploy = FromWire(request);
-    absl::StatusOr<Digest> module = deploy.ok()
-                                        ? Module(request.wasm_module(), request.module_digest())
-                                        : absl::StatusOr<Digest>(deploy.status());
-    if (!module.ok()) {
-      pending->Fail(module.status());
+    if (!deploy.ok()) {
+      pending->Fail(deploy.status());
       return pending->reactor();
     }
-    deploy->module = *module;
-    c_->deps.controller->Deploy(
-        *std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
-          pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
-        });
+    // The module is written and synced on the reader strand; the request may be gone by then.
+    c_->reader->Post([this, pending, deploy = *std::move(deploy), bytes = request.wasm_module(),
+                      digest = request.module_digest()]() mutable {
+      absl::StatusOr<Digest> module = Module(bytes, digest);
+      if (!module.ok()) return pending->Fail(module.status());
+      deploy.module = *module;
+      c_->deps.controller->Deploy(
+          std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
+            pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
+          });
+    });
     return pending->reactor();
   }
 
@@ -316,21 +319,23 @@ ServerUnaryReactor* DeploymentService::ValidateAgent(CallbackServerContext* call
   controller::DeployRequest deploy;
   deploy.agent = request->name();
   absl::StatusOr<RevisionOverrides> overrides = FromWire(request->overrides());
-  absl::StatusOr<Digest> module = overrides.ok()
-                                      ? Module(request->wasm_module(), request->module_digest())
-                                      : absl::StatusOr<Digest>(overrides.status());
-  if (!module.ok()) {
-    pending->Fail(module.status());
+  if (!overrides.ok()) {
+    pending->Fail(overrides.status());
     return pending->reactor();
   }
-  deploy.module = *module;
   deploy.overrides = *std::move(overrides);
-  c_->deps.controller->Validate(
-      std::move(deploy), [pending](absl::StatusOr<validation::ValidationReport> report) {
-        pending->Finish(report.status(), [&](v1::ValidateAgentResponse* r) {
-          ToWire(*report, r->mutable_report());
+  c_->reader->Post([this, pending, deploy = std::move(deploy), bytes = request->wasm_module(),
+                    digest = request->module_digest()]() mutable {
+    absl::StatusOr<Digest> module = Module(bytes, digest);
+    if (!module.ok()) return pending->Fail(module.status());
+    deploy.module = *module;
+    c_->deps.controller->Validate(
+        std::move(deploy), [pending](absl::StatusOr<validation::ValidationReport> report) {
+          pending->Finish(report.status(), [&](v1::ValidateAgentResponse* r) {
+            ToWire(*report, r->mutable_report());
+          });
         });
-      });
+  });
   return pending->reactor();
 }
 

@@ -116,26 +116,25 @@ class MessagingService final : public v1::Messaging::CallbackService {
     return envelope;
   }
 
-  // On the reader strand. `each` returns false to stop.
+  // On the reader strand. `each` returns false to stop. Removed agents' dead letters are still
+  // there.
   absl::Status Scan(const std::string& agent, const std::function<bool(FoundDeadLetter)>& each) {
-    auto routes = c_->deps.router->Routes();
-    std::vector<std::string> names =
-        agent.empty() ? routes->Names() : std::vector<std::string>{agent};
+    ASSIGN_OR_RETURN(const journal::JournalImage image, c_->deps.journal->RecoverImage());
+    bool known = agent.empty();
     bool more = true;
-    for (const std::string& name : names) {
-      auto route = routes->Find(std::string_view(name));
-      if (route == nullptr) {
-        return WithReason(absl::NotFoundError(StrCat("there is no agent '", name, "'")),
-                          "NO_SUCH_AGENT");
-      }
+    for (const journal::AgentRecord& record : image.agents) {
+      if (!agent.empty() && record.name != agent) continue;
+      known = true;
       RETURN_IF_ERROR(c_->deps.journal->ScanDeadLetters(
-          route->id, Seq(), [&](Seq seq, const journal::DeadLetterRecord& record) {
-            more = each(FoundDeadLetter{name, route->id, seq, record});
+          record.id, Seq(), [&](Seq seq, const journal::DeadLetterRecord& dead) {
+            more = each(FoundDeadLetter{record.name, record.id, seq, dead});
             return more;
           }));
       if (!more) break;
     }
-    return absl::OkStatus();
+    if (known) return absl::OkStatus();
+    return WithReason(absl::NotFoundError(StrCat("there is no agent '", agent, "'")),
+                      "NO_SUCH_AGENT");
   }
 
   using Counted = std::function<void(absl::Status, int64_t)>;

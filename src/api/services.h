@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The services of caxton.v1, one file each: deployment_service.cc, agents_service.cc, messaging_service.cc (with
-// exchange_stream.cc and tail_stream.cc), server_service.cc, audit_service.cc.
+// The services of caxton.v1, one file each: deployment_service.cc, agents_service.cc,
+// messaging_service.cc (with exchange_stream.cc and tail_stream.cc), server_service.cc,
+// audit_service.cc.
 #pragma once
 
 #include <grpcpp/impl/service_type.h>
@@ -24,7 +25,8 @@ namespace caxton::api {
 // What every service shares. Outlives all calls.
 struct ServiceContext {
   ApiDeps deps;
-  Executor* reader = nullptr;  // a strand of the API's own for reads of the journal: tails, dead letters, logs
+  Executor* reader =
+      nullptr;  // a strand of the API's own for reads of the journal: tails, dead letters, logs
   Executor* writer = nullptr;  // another, that writes the answers of busy streams
   std::string grpc_address;
   int64_t start_wall_ns = 0;
@@ -46,11 +48,12 @@ std::unique_ptr<grpc::Service> MakeAuditService(ServiceContext* context);
 // Streams (they delete themselves when gRPC is done with them).
 grpc::ServerBidiReactor<v1::ExchangeRequest, v1::ExchangeResponse>* NewExchangeStream(
     ServiceContext* context, grpc::CallbackServerContext* call);
-grpc::ServerWriteReactor<v1::TailResponse>* NewTailStream(ServiceContext* context, grpc::CallbackServerContext* call,
+grpc::ServerWriteReactor<v1::TailResponse>* NewTailStream(ServiceContext* context,
+                                                          grpc::CallbackServerContext* call,
                                                           const v1::TailRequest& request);
-grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* NewWatchStream(ServiceContext* context,
-                                                                      grpc::CallbackServerContext* call,
-                                                                      const v1::WatchDeploymentRequest& request);
+grpc::ServerWriteReactor<v1::WatchDeploymentResponse>* NewWatchStream(
+    ServiceContext* context, grpc::CallbackServerContext* call,
+    const v1::WatchDeploymentRequest& request);
 grpc::ServerWriteReactor<v1::TailLogsResponse>* NewLogStream(ServiceContext* context,
                                                              grpc::CallbackServerContext* call,
                                                              const v1::TailLogsRequest& request);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// absl::Status to the wire: grpc::Status with google.rpc details (ErrorInfo with the reason and the fix, RetryInfo).
+// absl::Status to the wire: grpc::Status with google.rpc details (ErrorInfo with the reason and the
+// fix, RetryInfo).
 #pragma once
 
 #include <grpcpp/support/status.h>

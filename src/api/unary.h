@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// UnaryCall: one unary call that is answered later, from any thread, or never because the caller left. The answer and
-// the cancellation race; whichever is first wins and the other does nothing.
+// UnaryCall: one unary call that is answered later, from any thread, or never because the caller
+// left. The answer and the cancellation race; whichever is first wins and the other does nothing.
 //
-// How to use: `auto call = UnaryCall<Resp>::Begin(context, response);` return call->reactor(); later
-// call->Finish(status, [&](Resp* r) {...}).
-// Thread rule: Finish from any thread, any number of times; the first counts.
+// How to use: `auto call = UnaryCall<Resp>::Begin(context, response);` return call->reactor();
+// later call->Finish(status, [&](Resp* r) {...}). Thread rule: Finish from any thread, any number
+// of times; the first counts.
 #pragma once
 
 #include <grpcpp/server_context.h>
@@ -53,7 +53,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall<Response>> {
     std::shared_ptr<UnaryCall> call_;
   };
 
-  UnaryCall(Response* response, std::string trace_id) : response_(response), trace_id_(std::move(trace_id)) {}
+  UnaryCall(Response* response, std::string trace_id)
+      : response_(response), trace_id_(std::move(trace_id)) {}
 
   Mutex mutex_;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;

@@ -21,13 +21,15 @@ void AgentLogBook::Add(const std::string& agent, const std::string& revision, in
   }
 }
 
-std::vector<api::LogEntry> AgentLogBook::Read(const std::string& agent, uint64_t after, size_t most) const {
+std::vector<api::LogEntry> AgentLogBook::Read(const std::string& agent, uint64_t after,
+                                              size_t most) const {
   MutexLock lock(&mutex_);
   auto it = books_.find(agent);
   if (it == books_.end()) return {};
   const std::deque<api::LogEntry>& lines = it->second.lines;
-  auto from = std::upper_bound(lines.begin(), lines.end(), after,
-                               [](uint64_t n, const api::LogEntry& line) { return n < line.number; });
+  auto from =
+      std::upper_bound(lines.begin(), lines.end(), after,
+                       [](uint64_t n, const api::LogEntry& line) { return n < line.number; });
   const auto count = std::min<size_t>(most, static_cast<size_t>(lines.end() - from));
   return {from, from + static_cast<long>(count)};
 }

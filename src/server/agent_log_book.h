@@ -18,8 +18,10 @@ namespace caxton::server {
 
 class AgentLogBook final : public api::AgentLogs {
  public:
-  void Add(const std::string& agent, const std::string& revision, int64_t at_ns, const std::vector<LogLine>& lines);
-  std::vector<api::LogEntry> Read(const std::string& agent, uint64_t after, size_t most) const override;
+  void Add(const std::string& agent, const std::string& revision, int64_t at_ns,
+           const std::vector<LogLine>& lines);
+  std::vector<api::LogEntry> Read(const std::string& agent, uint64_t after,
+                                  size_t most) const override;
 
  private:
   struct Book {

@@ -14,11 +14,13 @@ namespace caxton::server {
 namespace {
 
 absl::Status At(const std::string& path, const YAML::Mark& mark, const std::string& what) {
-  return WithReason(absl::InvalidArgumentError(StrCat(path, ":", mark.line + 1, ":", mark.column + 1, ": ", what)),
+  return WithReason(absl::InvalidArgumentError(
+                        StrCat(path, ":", mark.line + 1, ":", mark.column + 1, ": ", what)),
                     "BAD_CONFIG");
 }
 
-absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAML::Node& value, ServerConfig* config) {
+absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAML::Node& value,
+                       ServerConfig* config) {
   const std::string name = key.as<std::string>();
   if (!value.IsScalar()) return At(path, value.Mark(), StrCat("'", name, "' takes one value"));
   if (name == "data_dir") {
@@ -35,7 +37,8 @@ absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAM
     config->log_level = value.as<std::string>();
   } else {
     return At(path, key.Mark(),
-              StrCat("unknown field '", name, "'; known are data_dir, listen, http, dev, time_scale, log_level"));
+              StrCat("unknown field '", name,
+                     "'; known are data_dir, listen, http, dev, time_scale, log_level"));
   }
   return absl::OkStatus();
 }
@@ -46,7 +49,8 @@ absl::Status ReadConfigFile(const std::string& path, ServerConfig* config) {
     const YAML::Node root = YAML::Load(text);
     if (root.IsNull()) return absl::OkStatus();
     if (!root.IsMap()) return At(path, root.Mark(), "a configuration is a map of names and values");
-    for (const auto& entry : root) RETURN_IF_ERROR(ReadEntry(path, entry.first, entry.second, config));
+    for (const auto& entry : root)
+      RETURN_IF_ERROR(ReadEntry(path, entry.first, entry.second, config));
   } catch (const YAML::Exception& error) {
     return At(path, error.mark, error.msg);
   }
@@ -58,15 +62,17 @@ absl::Status Check(const ServerConfig& config) {
     return absl::InvalidArgumentError(StrCat("--time-scale lies between 1 and ", kMaxTimeScale));
   }
   if (config.time_scale != 1 && !config.dev) {
-    return WithFix(WithReason(absl::InvalidArgumentError("--time-scale makes a canary's minutes seconds: it is for "
-                                                         "development and needs --dev"),
+    return WithFix(WithReason(absl::InvalidArgumentError(
+                                  "--time-scale makes a canary's minutes seconds: it is for "
+                                  "development and needs --dev"),
                               "NEEDS_DEV"),
                    "add --dev, or leave --time-scale out");
   }
   if (config.data_dir.empty()) return absl::InvalidArgumentError("--data-dir is empty");
   const std::string& level = config.log_level;
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
-    return absl::InvalidArgumentError(StrCat("--log-level is debug, info, warn or error, not '", level, "'"));
+    return absl::InvalidArgumentError(
+        StrCat("--log-level is debug, info, warn or error, not '", level, "'"));
   }
   return absl::OkStatus();
 }
@@ -76,16 +82,23 @@ absl::Status Check(const ServerConfig& config) {
 absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& args) {
   ServerConfig config;
   std::string file;
-  CLI::App app("Serves until SIGTERM. Prints `caxton ready: grpc ADDR http ADDR` once it does; logs go to stderr.",
-               "caxton server start");
+  CLI::App app(
+      "Serves until SIGTERM. Prints `caxton ready: grpc ADDR http ADDR` once it does; logs go to "
+      "stderr.",
+      "caxton server start");
   app.add_option("--config", file, "YAML file with these options; flags win");
-  auto* data_dir = app.add_option("--data-dir", "Where the journal and the modules are")->type_name("DIR");
-  auto* listen = app.add_option("--listen", "gRPC address, loopback only; port 0 picks one")->type_name("ADDR");
-  auto* http = app.add_option("--http", "HTTP address (metrics, health), loopback only")->type_name("ADDR");
+  auto* data_dir =
+      app.add_option("--data-dir", "Where the journal and the modules are")->type_name("DIR");
+  auto* listen = app.add_option("--listen", "gRPC address, loopback only; port 0 picks one")
+                     ->type_name("ADDR");
+  auto* http =
+      app.add_option("--http", "HTTP address (metrics, health), loopback only")->type_name("ADDR");
   bool dev = false;
   app.add_flag("--dev", dev, "Development: allows --time-scale");
-  auto* scale = app.add_option("--time-scale", "Divides the durations of stages by N; needs --dev")->type_name("N");
-  app.add_flag("--accept-loss", config.accept_loss, "Open a journal whose end is damaged, losing what is missing");
+  auto* scale = app.add_option("--time-scale", "Divides the durations of stages by N; needs --dev")
+                    ->type_name("N");
+  app.add_flag("--accept-loss", config.accept_loss,
+               "Open a journal whose end is damaged, losing what is missing");
   auto* level = app.add_option("--log-level", "debug, info, warn or error")->type_name("LEVEL");
   std::vector<std::string> reversed(args.rbegin(), args.rend());
   try {

@@ -31,7 +31,8 @@ DoctorCheck Disk(const std::string& data_dir) {
     return check;
   }
   constexpr auto kReserve = static_cast<int64_t>(journal::kDefaultDiskReserveBytes);
-  check.detail = StrCat(*free >> 20, " MiB free; messages are refused below ", kReserve >> 20, " MiB");
+  check.detail =
+      StrCat(*free >> 20, " MiB free; messages are refused below ", kReserve >> 20, " MiB");
   if (*free < 2 * kReserve) {
     check.status = *free < kReserve ? Status::kProblem : Status::kWarning;
     check.fix = StrCat("free some space on the disk of ", data_dir);
@@ -60,10 +61,11 @@ DoctorCheck Privileges() {
 
 }  // namespace
 
-std::vector<DoctorCheck> RunDoctor(const std::string& data_dir, const platform::CgroupReport& cgroups,
+std::vector<DoctorCheck> RunDoctor(const std::string& data_dir,
+                                   const platform::CgroupReport& cgroups,
                                    const supervisor::WorkerIdentity& worker) {
-  return {DoctorCheck{.name = "worker", .detail = StrCat(worker.version, ", ", worker.engine)}, Cgroups(cgroups),
-          Disk(data_dir), Files(), Privileges()};
+  return {DoctorCheck{.name = "worker", .detail = StrCat(worker.version, ", ", worker.engine)},
+          Cgroups(cgroups), Disk(data_dir), Files(), Privileges()};
 }
 
 }  // namespace caxton::server

@@ -12,7 +12,8 @@
 
 namespace caxton::server {
 
-std::vector<api::DoctorCheck> RunDoctor(const std::string& data_dir, const platform::CgroupReport& cgroups,
+std::vector<api::DoctorCheck> RunDoctor(const std::string& data_dir,
+                                        const platform::CgroupReport& cgroups,
                                         const supervisor::WorkerIdentity& worker);
 
 }  // namespace caxton::server

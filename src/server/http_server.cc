@@ -15,7 +15,9 @@ namespace {
 
 // "127.0.0.1:8080", "localhost:8080", "[::1]:8080".
 bool LoopbackHost(const std::string& host) {
-  return api::CheckLoopback(host.find(':') == std::string::npos || host.back() == ']' ? host + ":80" : host).ok();
+  return api::CheckLoopback(host.find(':') == std::string::npos || host.back() == ']' ? host + ":80"
+                                                                                      : host)
+      .ok();
 }
 
 class HttpServerImpl final : public HttpServer {
@@ -24,16 +26,18 @@ class HttpServerImpl final : public HttpServer {
       : metrics_(metrics), ready_(std::move(ready)) {
     server_.new_task_queue = [] { return new httplib::ThreadPool(kHttpThreads); };
     server_.set_payload_max_length(kMaxHttpRequestBytes);
-    server_.set_pre_routing_handler([](const httplib::Request& request, httplib::Response& response) {
-      const std::string origin = request.get_header_value("Origin");
-      const bool own_origin = origin.empty() || (StartsWith(origin, "http://") && LoopbackHost(origin.substr(7)));
-      if (LoopbackHost(request.get_header_value("Host")) && own_origin) {
-        return httplib::Server::HandlerResponse::Unhandled;
-      }
-      response.status = 403;
-      response.set_content("this port answers to loopback names only\n", "text/plain");
-      return httplib::Server::HandlerResponse::Handled;
-    });
+    server_.set_pre_routing_handler(
+        [](const httplib::Request& request, httplib::Response& response) {
+          const std::string origin = request.get_header_value("Origin");
+          const bool own_origin =
+              origin.empty() || (StartsWith(origin, "http://") && LoopbackHost(origin.substr(7)));
+          if (LoopbackHost(request.get_header_value("Host")) && own_origin) {
+            return httplib::Server::HandlerResponse::Unhandled;
+          }
+          response.status = 403;
+          response.set_content("this port answers to loopback names only\n", "text/plain");
+          return httplib::Server::HandlerResponse::Handled;
+        });
     server_.Get("/metrics", [this](const httplib::Request&, httplib::Response& response) {
       response.set_content(metrics_->RenderText(), "text/plain; version=0.0.4");
     });
@@ -59,9 +63,11 @@ class HttpServerImpl final : public HttpServer {
       const int yes = 1;
       setsockopt(socket, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
     });
-    const bool bound = port == 0 ? (port = server_.bind_to_any_port(host)) > 0 : server_.bind_to_port(host, port);
+    const bool bound =
+        port == 0 ? (port = server_.bind_to_any_port(host)) > 0 : server_.bind_to_port(host, port);
     if (!bound) {
-      return WithFix(WithReason(absl::AlreadyExistsError(StrCat("cannot listen on ", listen, " (HTTP): in use?")),
+      return WithFix(WithReason(absl::AlreadyExistsError(
+                                    StrCat("cannot listen on ", listen, " (HTTP): in use?")),
                                 "PORT_IN_USE"),
                      "choose another with --http (port 0 picks a free one)");
     }
@@ -87,7 +93,8 @@ class HttpServerImpl final : public HttpServer {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& listen, telemetry::Metrics* metrics,
+absl::StatusOr<std::unique_ptr<HttpServer>> HttpServer::Start(const std::string& listen,
+                                                              telemetry::Metrics* metrics,
                                                               std::function<bool()> ready) {
   auto server = std::make_unique<HttpServerImpl>(metrics, std::move(ready));
   RETURN_IF_ERROR(server->Bind(listen));

@@ -9,7 +9,8 @@ namespace caxton::server {
 
 namespace names = telemetry::names;
 
-void Observer::Connect(router::Router* router, journal::Journal* journal, controller::Controller* controller) {
+void Observer::Connect(router::Router* router, journal::Journal* journal,
+                       controller::Controller* controller) {
   router_ = router;
   journal_ = journal;
   controller_ = controller;
@@ -26,7 +27,8 @@ std::shared_ptr<const Observer::Series> Observer::SeriesOf(RevisionRef ref) {
   made->version = StrCat(ref.number.value());
   if (route) {
     for (const router::RevisionRoute* r : {&route->stable, &route->candidate}) {
-      if (*r && r->revision->ref == ref && !r->revision->version.empty()) made->version = r->revision->version;
+      if (*r && r->revision->ref == ref && !r->revision->version.empty())
+        made->version = r->revision->version;
     }
   }
   made->name = StrCat(made->agent, "@", ref.number.value());
@@ -79,12 +81,16 @@ void Observer::OnTransition(const controller::DeploymentView& view, std::string_
   if (s.final() || running) {
     metrics_
         ->GetHistogram(names::kDeploymentDuration,
-                       {{"strategy", strategy}, {"status", std::string(deployment::DeploymentStateName(s.state))}},
+                       {{"strategy", strategy},
+                        {"status", std::string(deployment::DeploymentStateName(s.state))}},
                        telemetry::DurationBuckets())
         .Observe(static_cast<double>(s.updated_ns - s.created_ns) / 1e9);
   }
   if (s.state == deployment::DeploymentState::kRolledBack) {
-    metrics_->GetCounter(names::kRollbacks, {{"reason", std::string(deployment::EndCauseName(s.cause))}}).Add();
+    metrics_
+        ->GetCounter(names::kRollbacks,
+                     {{"reason", std::string(deployment::EndCauseName(s.cause))}})
+        .Add();
   }
 }
 
@@ -97,7 +103,9 @@ void Observer::Scrape() {
     const Revision* serving = route->stable ? route->stable.revision.get() : nullptr;
     const telemetry::Labels labels = {
         {"agent", route->name},
-        {"version", !serving ? "" : serving->version.empty() ? StrCat(serving->ref.number.value()) : serving->version}};
+        {"version", !serving                   ? ""
+                    : serving->version.empty() ? StrCat(serving->ref.number.value())
+                                               : serving->version}};
     auto add = [&](const telemetry::MetricName& name, uint64_t a, uint64_t b) {
       if (b > a) metrics_->GetCounter(name, labels).Add(static_cast<double>(b - a));
     };
@@ -105,7 +113,8 @@ void Observer::Scrape() {
     add(names::kMessagesCompleted, before.completed, now.completed);
     add(names::kMessagesDeadLettered, before.dead, now.dead);
     if (now.retries > before.retries) {
-      metrics_->GetCounter(names::kStepRetries).Add(static_cast<double>(now.retries - before.retries));
+      metrics_->GetCounter(names::kStepRetries)
+          .Add(static_cast<double>(now.retries - before.retries));
     }
     before = now;
     metrics_->GetGauge(names::kQueueSize, {{"agent", route->name}})
@@ -113,9 +122,10 @@ void Observer::Scrape() {
     for (const router::RevisionRoute* r : {&route->stable, &route->candidate}) {
       if (!*r) continue;
       const supervisor::WorkersStatus status = r->workers->status();
-      const telemetry::Labels of = {{"agent", route->name},
-                                    {"version", r->revision->version.empty() ? StrCat(r->revision->ref.number.value())
-                                                                             : r->revision->version}};
+      const telemetry::Labels of = {
+          {"agent", route->name},
+          {"version", r->revision->version.empty() ? StrCat(r->revision->ref.number.value())
+                                                   : r->revision->version}};
       metrics_->GetGauge(names::kAgentMemory, of).Set(static_cast<double>(status.memory_bytes));
     }
   }

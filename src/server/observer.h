@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Observer: what the router and the controller tell of steps, logs and transitions, turned into metrics, log lines and
-// evidence for the judge.
-// Thread rule: any thread. Connect() before the first step.
+// Observer: what the router and the controller tell of steps, logs and transitions, turned into
+// metrics, log lines and evidence for the judge. Thread rule: any thread. Connect() before the
+// first step.
 #pragma once
 
 #include <memory>
@@ -22,9 +22,11 @@ namespace caxton::server {
 
 class Observer final : public router::RouterObserver {
  public:
-  Observer(const Clock* clock, telemetry::Logger* log, telemetry::Metrics* metrics, AgentLogBook* logs)
+  Observer(const Clock* clock, telemetry::Logger* log, telemetry::Metrics* metrics,
+           AgentLogBook* logs)
       : clock_(clock), log_(log), metrics_(metrics), logs_(logs) {}
-  void Connect(router::Router* router, journal::Journal* journal, controller::Controller* controller);
+  void Connect(router::Router* router, journal::Journal* journal,
+               controller::Controller* controller);
 
   void OnStep(const router::StepEvent& step) override;
   void OnObservation(const Observation& observation) override;

@@ -33,12 +33,16 @@ namespace {
 
 constexpr char kVersion[] = "0.1.0";
 
-// After a failed write or fsync nothing the process believes is certain: it ends here, and recovery decides.
+// After a failed write or fsync nothing the process believes is certain: it ends here, and recovery
+// decides.
 [[noreturn]] void DieOfJournal(const absl::Status& status) {
-  std::fprintf(stderr,
-               "{\"level\":\"error\",\"message\":\"the journal cannot be written; the server ends here and nothing "
-               "acknowledged is lost\",\"error\":\"%s\"}\n",
-               status.ToString().c_str());
+  std::string line =
+      "{\"level\":\"error\",\"message\":\"the journal cannot be written; the server ends here and "
+      "nothing "
+      "acknowledged is lost\",\"error\":";
+  telemetry::AppendJsonString(StdView(status.message()), &line);
+  line += "}\n";
+  std::fputs(line.c_str(), stderr);
   std::fflush(stderr);
   _exit(70);
 }
@@ -47,15 +51,17 @@ absl::StatusOr<std::string> WorkerPath() {
   ASSIGN_OR_RETURN(const std::string self, platform::SelfExecutable());
   const std::string path = StrCat(self.substr(0, self.rfind('/')), "/caxton-worker");
   if (platform::PathExists(path)) return path;
-  return WithFix(WithReason(absl::FailedPreconditionError(StrCat("there is no ", path)), "NO_WORKER_PROGRAM"),
-                 "install caxton-worker beside caxton");
+  return WithFix(
+      WithReason(absl::FailedPreconditionError(StrCat("there is no ", path)), "NO_WORKER_PROGRAM"),
+      "install caxton-worker beside caxton");
 }
 
 class ServerImpl final : public Server {
  public:
   explicit ServerImpl(const ServerConfig& config)
       : config_(config),
-        log_(telemetry::JsonLoggerOptions{.level = *telemetry::ParseLogLevel(config.log_level)}, clock_),
+        log_(telemetry::JsonLoggerOptions{.level = *telemetry::ParseLogLevel(config.log_level)},
+             clock_),
         observer_(&clock_, &log_, &metrics_, &agent_logs_) {}
   ~ServerImpl() override { Stop(); }
 
@@ -100,12 +106,14 @@ absl::Status ServerImpl::OpenData() {
   RETURN_IF_ERROR(api::CheckLoopback(config_.listen));
   RETURN_IF_ERROR(api::CheckLoopback(config_.http));
   RETURN_IF_ERROR(platform::MkdirAll(config_.data_dir));
-  ASSIGN_OR_RETURN(platform::DirectoryLock lock, platform::DirectoryLock::Acquire(config_.data_dir));
+  ASSIGN_OR_RETURN(platform::DirectoryLock lock,
+                   platform::DirectoryLock::Acquire(config_.data_dir));
   lock_ = std::make_unique<platform::DirectoryLock>(std::move(lock));
   ASSIGN_OR_RETURN(store_, journal::RocksStore::Open(config_.data_dir + "/journal",
                                                      {.accept_loss = config_.accept_loss}));
   if (store_->lost_writes() > 0) {
-    log_.Error("the journal's end was damaged and is lost (--accept-loss)", {{"writes", store_->lost_writes()}});
+    log_.Error("the journal's end was damaged and is lost (--accept-loss)",
+               {{"writes", store_->lost_writes()}});
   }
   ASSIGN_OR_RETURN(artifacts_, supervisor::OpenArtifactStore(config_.data_dir + "/artifacts"));
   return absl::OkStatus();
@@ -127,7 +135,8 @@ absl::Status ServerImpl::MakeParts() {
   }
   ASSIGN_OR_RETURN(journal_, journal::Journal::Open(store_.get(), committer_strand_.get(), &clock_,
                                                     journal::JournalOptions(), DieOfJournal));
-  router::RouterDeps router{.journal = journal_.get(), .clock = &clock_, .random = &random_, .observer = &observer_};
+  router::RouterDeps router{
+      .journal = journal_.get(), .clock = &clock_, .random = &random_, .observer = &observer_};
   for (auto& strand : shard_strands_) router.shards.push_back(strand.get());
   router_ = router::Router::Make(std::move(router));
   ASSIGN_OR_RETURN(supervisor_,
@@ -140,13 +149,13 @@ absl::Status ServerImpl::MakeParts() {
                                                 .sink = router_.get(),
                                                 .log = &log_,
                                                 .metrics = &metrics_}));
-  ASSIGN_OR_RETURN(validator_, validation::StartValidator({.worker_path = worker_path,
-                                                           .engine_key = worker_.EngineKey()},
-                                                          {.clock = &clock_,
-                                                           .artifacts = artifacts_.get(),
-                                                           .cgroups = cgroups_.get(),
-                                                           .log = &log_,
-                                                           .metrics = &metrics_}));
+  ASSIGN_OR_RETURN(validator_, validation::StartValidator(
+                                   {.worker_path = worker_path, .engine_key = worker_.EngineKey()},
+                                   {.clock = &clock_,
+                                    .artifacts = artifacts_.get(),
+                                    .cgroups = cgroups_.get(),
+                                    .log = &log_,
+                                    .metrics = &metrics_}));
   controller_ = controller::Controller::Make(
       {.executor = controller_strand_.get(),
        .journal = journal_.get(),
@@ -171,7 +180,8 @@ absl::Status ServerImpl::Recover() {
 }
 
 absl::Status ServerImpl::Listen() {
-  ASSIGN_OR_RETURN(http_, HttpServer::Start(config_.http, &metrics_, [this] { return ready_.load(); }));
+  ASSIGN_OR_RETURN(http_,
+                   HttpServer::Start(config_.http, &metrics_, [this] { return ready_.load(); }));
   api::ApiDeps deps;
   deps.controller = controller_.get();
   deps.router = router_.get();
@@ -208,10 +218,12 @@ absl::Status ServerImpl::Begin() {
   return Listen();
 }
 
-// Running steps may commit and requests in memory be answered; what has a row waits for the next start.
+// Running steps may commit and requests in memory be answered; what has a row waits for the next
+// start.
 void ServerImpl::AwaitIdle() {
   const int64_t deadline = clock_.MonoNanos() + kStopLimitNs;
-  while ((router_->Running() > 0 || router_->UnwrittenRequests() > 0) && clock_.MonoNanos() < deadline) {
+  while ((router_->Running() > 0 || router_->UnwrittenRequests() > 0) &&
+         clock_.MonoNanos() < deadline) {
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
 }
@@ -225,8 +237,8 @@ void ServerImpl::Stop() {
   if (router_ && api_) AwaitIdle();
   if (api_) api_->Stop();
   if (http_) http_->Stop();
-  // Nothing calls into the parts from outside any more. The processes' threads end first, then the strands, from the
-  // one that asks to the one that answers; only then the parts themselves.
+  // Nothing calls into the parts from outside any more. The processes' threads end first, then the
+  // strands, from the one that asks to the one that answers; only then the parts themselves.
   validator_.reset();
   supervisor_.reset();
   if (controller_strand_) controller_strand_->Stop();

@@ -13,7 +13,8 @@ namespace {
 
 int Fail(const absl::Status& status, int exit_status) {
   std::fprintf(stderr, "caxton: %s\n", std::string(StdView(status.message())).c_str());
-  if (const std::string fix = FixOf(status); !fix.empty()) std::fprintf(stderr, "To fix: %s\n", fix.c_str());
+  if (const std::string fix = FixOf(status); !fix.empty())
+    std::fprintf(stderr, "To fix: %s\n", fix.c_str());
   return exit_status;
 }
 
@@ -27,11 +28,13 @@ int StartMain(const std::vector<std::string>& args) {
     return 0;
   }
   platform::IgnoreSigpipe();
-  absl::StatusOr<platform::StopSignals> signals = platform::StopSignals::Block();  // before any thread
+  absl::StatusOr<platform::StopSignals> signals =
+      platform::StopSignals::Block();  // before any thread
   if (!signals.ok()) return Fail(signals.status(), 1);
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Start(*config);
   if (!server.ok()) return Fail(server.status(), 1);
-  std::printf("caxton ready: grpc %s http %s\n", (*server)->grpc_address().c_str(), (*server)->http_address().c_str());
+  std::printf("caxton ready: grpc %s http %s\n", (*server)->grpc_address().c_str(),
+              (*server)->http_address().c_str());
   std::fflush(stdout);
   const char* socket = std::getenv("NOTIFY_SOCKET");
   const std::string notify = socket ? socket : "";

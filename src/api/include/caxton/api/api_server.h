@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ApiServer: the gRPC services of caxton.v1 with health and reflection, over the controller, the router and the journal.
+// ApiServer: the gRPC services of caxton.v1 with health and reflection, over the controller, the
+// router and the journal.
 //
-// Lifecycle: Start binds and serves; SetServing(false) makes health say so; Stop ends open calls (streams get
-// UNAVAILABLE) and returns once none is left. What it is given outlives it.
-// Thread rule: Start and Stop from one thread; the services run on gRPC's threads, decode, enqueue, and never wait.
+// Lifecycle: Start binds and serves; SetServing(false) makes health say so; Stop ends open calls
+// (streams get UNAVAILABLE) and returns once none is left. What it is given outlives it. Thread
+// rule: Start and Stop from one thread; the services run on gRPC's threads, decode, enqueue, and
+// never wait.
 #pragma once
 
 #include <functional>
@@ -52,7 +54,8 @@ class AgentLogs {
  public:
   virtual ~AgentLogs() = default;
   // Lines of `agent` with number > `after`, oldest first, at most `most`.
-  virtual std::vector<LogEntry> Read(const std::string& agent, uint64_t after, size_t most) const = 0;
+  virtual std::vector<LogEntry> Read(const std::string& agent, uint64_t after,
+                                     size_t most) const = 0;
 };
 
 struct ApiDeps {
@@ -70,8 +73,8 @@ struct ApiDeps {
 
 class ApiServer {
  public:
-  // `listen`: "127.0.0.1:50051"; port 0 picks one. Only loopback addresses are accepted: there is no TLS and no token
-  // yet. ALREADY_EXISTS where the port is taken.
+  // `listen`: "127.0.0.1:50051"; port 0 picks one. Only loopback addresses are accepted: there is
+  // no TLS and no token yet. ALREADY_EXISTS where the port is taken.
   static absl::StatusOr<std::unique_ptr<ApiServer>> Start(const std::string& listen, ApiDeps deps);
   virtual ~ApiServer() = default;
   // "127.0.0.1:50051", with the port that was bound.

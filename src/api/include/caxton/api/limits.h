@@ -8,17 +8,18 @@
 
 namespace caxton::api {
 
-inline constexpr int kMaxRequestBytes = 68 << 20;           // a 64 MiB module and its request
+inline constexpr int kMaxRequestBytes = 68 << 20;  // a 64 MiB module and its request
 inline constexpr size_t kMaxUploadFrameBytes = 1 << 20;
-inline constexpr size_t kMaxExchangeUnanswered = 4096;      // items; the stream is read no further above it
+inline constexpr size_t kMaxExchangeUnanswered =
+    4096;  // items; the stream is read no further above it
 inline constexpr size_t kMaxExchangeUnansweredBytes = size_t{16} << 20;
 inline constexpr size_t kMaxExchangeResultsPerFrame = 512;
-inline constexpr size_t kMaxRefusedKeysPerStream = 1024;    // above it the stream is ended
-inline constexpr size_t kTailBatch = 128;                   // rows read at once
+inline constexpr size_t kMaxRefusedKeysPerStream = 1024;  // above it the stream is ended
+inline constexpr size_t kTailBatch = 128;                 // rows read at once
 inline constexpr int32_t kDefaultPageSize = 100;
 inline constexpr int32_t kMaxPageSize = 1000;
 inline constexpr size_t kMaxLogLinesPerRead = 256;
-inline constexpr int64_t kLogPollNs = 200'000'000;          // while a caller follows an agent's log
+inline constexpr int64_t kLogPollNs = 200'000'000;  // while a caller follows an agent's log
 inline constexpr int64_t kStopGraceNs = 2'000'000'000;
 
 }  // namespace caxton::api

@@ -19,11 +19,12 @@ struct ServerConfig {
   int64_t time_scale = 1;  // divides stage durations; needs dev
   bool accept_loss = false;
   std::string log_level = "info";
-  bool help = false;       // print `help_text` and do nothing
+  bool help = false;  // print `help_text` and do nothing
   std::string help_text;
 };
 
-// The arguments behind `caxton server start`. Errors name the flag, or the configuration file's line.
+// The arguments behind `caxton server start`. Errors name the flag, or the configuration file's
+// line.
 absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& args);
 
 }  // namespace caxton::server

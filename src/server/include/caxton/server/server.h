@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The composition root: every part of a Caxton server, made in order, started, and stopped in the opposite order.
+// The composition root: every part of a Caxton server, made in order, started, and stopped in the
+// opposite order.
 //
-// Lifecycle: Start takes the data directory, opens and recovers the journal, starts workers for what served before, and
-// serves; Stop refuses new messages, lets running steps finish up to kStopLimitNs, and closes. A server that is killed
-// instead loses nothing that it acknowledged.
+// Lifecycle: Start takes the data directory, opens and recovers the journal, starts workers for
+// what served before, and serves; Stop refuses new messages, lets running steps finish up to
+// kStopLimitNs, and closes. A server that is killed instead loses nothing that it acknowledged.
 // Thread rule: Start, Stop and the getters from one thread.
 #pragma once
 
