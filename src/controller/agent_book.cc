@@ -18,6 +18,11 @@ bool AgentEntry::IsWithdrawn(RevisionNumber number) const {
   return std::find(route.withdrawn.begin(), route.withdrawn.end(), number) != route.withdrawn.end();
 }
 
+RevisionRef AgentEntry::Serving() const {
+  const RevisionNumber number = route.candidate.valid() ? route.candidate : route.stable;
+  return number.valid() ? RevisionRef{record.id, number} : RevisionRef{};
+}
+
 void AgentBook::Load(const journal::JournalImage& image) {
   for (const journal::AgentRecord& record : image.agents) {
     next_agent_ = std::max(next_agent_, record.id.value() + 1);

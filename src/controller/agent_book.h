@@ -37,6 +37,8 @@ struct AgentEntry {
   std::shared_ptr<const Revision> Find(RevisionNumber number) const;
   std::shared_ptr<const Revision> Stable() const { return Find(route.stable); }
   bool IsWithdrawn(RevisionNumber number) const;
+  // What a new deployment takes over from: in a judged cleanup window that is the candidate.
+  RevisionRef Serving() const;
 };
 
 class AgentBook {

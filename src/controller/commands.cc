@@ -7,6 +7,7 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/controller/limits.h"
+#include "caxton/model/units.h"
 #include "controller_impl.h"
 
 namespace caxton::controller {
@@ -14,12 +15,43 @@ namespace caxton::controller {
 using deployment::DeploymentName;
 using deployment::DeploymentState;
 
+namespace {
+
+absl::Status Removing(const std::string& agent) {
+  return WithReason(absl::FailedPreconditionError(StrCat("agent '", agent, "' is being removed")),
+                    "REMOVING");
+}
+
+// Whether `stage`, a StageName, is one that the deployment was in before.
+bool HasLeft(const deployment::DeploymentStatus& status, std::string_view stage) {
+  if (status.state != DeploymentState::kValidating && status.state != DeploymentState::kDeploying) {
+    return true;
+  }
+  std::vector<std::string> left = {"queued"};
+  if (status.state == DeploymentState::kDeploying) left.push_back("validate");
+  if (status.prepared) left.push_back("warm_up");
+  for (uint32_t i = 0; i < status.stage && i < status.plan.stages.size(); ++i) {
+    left.push_back(StrCat("canary ", FormatShare(status.plan.stages[i].weight_ppm)));
+  }
+  return std::find(left.begin(), left.end(), stage) != left.end();
+}
+
+}  // namespace
+
+absl::Status ControllerImpl::TooManyCommands(const Run& run) {
+  return WithReason(
+      absl::ResourceExhaustedError(StrCat(DeploymentName(run.status.id), " has ",
+                                          kMaxWaitingCommands, " commands waiting already")),
+      "TOO_MANY_COMMANDS");
+}
+
 void ControllerImpl::Command(std::string target, std::function<deployment::Event(const Run&)> event,
                              Done<DeploymentView> done) {
   OnStrand([this, target = std::move(target), event = std::move(event),
             done = std::move(done)]() mutable {
     absl::StatusOr<Run*> run = FindTarget(target);
     if (!run.ok()) return done(run.status());
+    if ((*run)->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(**run));
     const DeploymentId id = (*run)->status.id;
     Step(id, event(**run), [this, id, done = std::move(done)](absl::Status status) mutable {
       if (!status.ok()) return done(Annotate(status, DeploymentName(id)));
@@ -36,8 +68,13 @@ void ControllerImpl::Promote(std::string target, std::string from_stage, bool fu
             done = std::move(done)]() mutable {
     absl::StatusOr<Run*> run = FindTarget(target);
     if (!run.ok()) return done(run.status());
-    if (!from_stage.empty() && from_stage != StageName((*run)->status)) {
-      return done(ViewOf(**run));  // it has left that stage: a repeat
+    const deployment::DeploymentStatus& status = (*run)->status;
+    if (!from_stage.empty() && from_stage != StageName(status)) {
+      if (HasLeft(status, from_stage)) return done(ViewOf(**run));  // a repeat
+      return done(WithReason(
+          absl::FailedPreconditionError(StrCat(DeploymentName(status.id), " is in stage '",
+                                               StageName(status), "', not in '", from_stage, "'")),
+          "WRONG_STAGE"));
     }
     Command(
         std::move(target),
@@ -74,6 +111,11 @@ void ControllerImpl::Retry(std::string target, std::string idempotency_key,
     absl::StatusOr<Run*> found = FindTarget(target);
     if (!found.ok()) return done(found.status());
     const deployment::DeploymentStatus& status = (*found)->status;
+    if (AgentEntry* its = book_.Find(std::string_view(status.agent)); its != nullptr) {
+      if (Run* repeat = FindRepeat(*its, key); repeat != nullptr) {
+        return done(DeployOutcome{.view = ViewOf(*repeat)});
+      }
+    }
     if (status.state != DeploymentState::kFailed && status.state != DeploymentState::kRolledBack) {
       return done(
           WithReason(absl::FailedPreconditionError(StrCat(
@@ -82,6 +124,7 @@ void ControllerImpl::Retry(std::string target, std::string idempotency_key,
                      "NOT_ENDED"));
     }
     AgentEntry* agent = book_.Find(std::string_view(status.agent));
+    if (agent != nullptr && agent->closed) return done(Removing(status.agent));
     std::shared_ptr<const Revision> old = agent ? agent->Find(status.candidate.number) : nullptr;
     if (old == nullptr || !d_.artifacts->HasModule(old->module)) {
       return done(
@@ -117,6 +160,8 @@ void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> d
   Run* run = *found;
   AgentEntry* agent = book_.Find(std::string_view(run->status.agent));
   if (agent == nullptr) return done(NoSuchAgent(run->status.agent));
+  if (agent->closed) return done(Removing(run->status.agent));
+  if (run->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(*run));
   // A queued deployment is no obstacle: what serves is what is rolled back.
   if (run->status.queued && agent->active.valid()) run = FindRun(agent->active);
   // The revision before is still warm: one table, no compile and no spawn.
@@ -127,7 +172,13 @@ void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> d
   if (warm && (!request.to.valid() || request.to == s.stable.number)) {
     return RollbackRun(run, request.drain_ns, std::move(done));
   }
-  if (warm && agent->active.valid()) {
+  // Named itself and rolled back already: a repeat.
+  const bool named = request.target == DeploymentName(s.id);
+  if (named && s.state == DeploymentState::kRolledBack && !request.to.valid()) {
+    return RollbackRun(run, request.drain_ns, std::move(done));
+  }
+  // A rollback never queues.
+  if (agent->active.valid()) {
     return done(WithFix(WithReason(absl::FailedPreconditionError(
                                        StrCat(DeploymentName(agent->active), " is under way")),
                                    "DEPLOYMENT_IN_PROGRESS"),
@@ -152,8 +203,11 @@ void ControllerImpl::RollbackRun(Run* run, int64_t drain_ns, Done<RollbackOutcom
            done(std::move(outcome));
          };
          Run* run = FindRun(id);
-         const bool drains = run->status.rolling_back;
-         const bool cleaning = run->status.withdrawn && run->status.rollback.cleaned_ns == 0;
+         const bool drains = run != nullptr && run->status.rolling_back;
+         // By this server: what an earlier one withdrew has no processes any more.
+         const bool cleaning = run != nullptr && run->status.withdrawn &&
+                               run->rollback_decided_ns != 0 &&
+                               run->status.rollback.cleaned_ns == 0;
          if (drains || cleaning) {
            run->when_rolled_back.push_back(std::move(answer));
          } else {
@@ -208,9 +262,7 @@ absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& 
 
 // After the cleanup window: a new deployment of the kept artifact, without stages.
 void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, Done<RollbackOutcome> done) {
-  const RevisionNumber serving =
-      agent->route.candidate.valid() ? agent->route.candidate : agent->route.stable;
-  std::shared_ptr<const Revision> from = agent->Find(serving);
+  std::shared_ptr<const Revision> from = agent->Find(agent->Serving().number);
   Revision revision = *agent->Find(to);
   revision.created_ns = d_.clock->WallNanos();
   DeployRequest request;
@@ -222,30 +274,20 @@ void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, Done<Rollbac
   Create(std::move(request), std::move(revision), *std::move(plan),
          [this, from, done = std::move(done)](absl::StatusOr<DeployOutcome> made) mutable {
            if (!made.ok()) return done(made.status());
-           auto shared = std::make_shared<Done<RollbackOutcome>>(std::move(done));
-           auto watch = std::make_shared<uint64_t>(0);
            const DeploymentId id = made->view.status.id;
-           // Answered once it serves or has failed.
-           *watch = next_watch_++;
-           watching_[*watch] = Watching{
-               id, [this, shared, from, watch](const DeploymentView& view, bool) {
-                 const DeploymentState state = view.status.state;
-                 if (state == DeploymentState::kValidating || state == DeploymentState::kDeploying)
-                   return;
-                 if (!*shared) return;
-                 Done<RollbackOutcome> answer = std::exchange(*shared, nullptr);
-                 OnStrand([this, id = *watch] { watching_.erase(id); });
-                 if (state != DeploymentState::kRunning) {
-                   return answer(WithReason(
-                       absl::FailedPreconditionError(
-                           StrCat("the kept revision could not be restored: ", view.status.error)),
-                       "RESTORE_FAILED"));
-                 }
-                 RollbackOutcome outcome{.view = view};
-                 if (from) outcome.from = from->Name();
-                 if (view.candidate) outcome.to = view.candidate->Name();
-                 answer(std::move(outcome));
-               }};
+           FindRun(id)->when_settled.push_back([this, id, from, done = std::move(done)]() mutable {
+             Run* run = FindRun(id);
+             if (run == nullptr || run->status.state != DeploymentState::kRunning) {
+               const std::string why = run == nullptr ? "its agent was removed" : run->status.error;
+               return done(WithReason(absl::FailedPreconditionError(
+                                          StrCat("the kept revision could not be restored: ", why)),
+                                      "RESTORE_FAILED"));
+             }
+             RollbackOutcome outcome{.view = ViewOf(*run)};
+             if (from) outcome.from = from->Name();
+             if (outcome.view.candidate) outcome.to = outcome.view.candidate->Name();
+             done(std::move(outcome));
+           });
          });
 }
 
@@ -262,10 +304,7 @@ void ControllerImpl::OnRemove(const std::string& name, router::RemoveMode mode,
                               Done<RemoveOutcome> done) {
   AgentEntry* agent = book_.Find(std::string_view(name));
   if (agent == nullptr) return done(NoSuchAgent(name));
-  if (agent->closed) {
-    return done(WithReason(
-        absl::FailedPreconditionError(StrCat("agent '", name, "' is being removed")), "REMOVING"));
-  }
+  if (agent->closed) return done(Removing(name));
   const journal::CounterRow counters = d_.journal->Counters(agent->record.id);
   if (mode == router::RemoveMode::kRefuseIfWaiting && counters.waiting > 0) {
     return done(
@@ -341,17 +380,15 @@ void ControllerImpl::EraseAgent(AgentId id, RemoveOutcome outcome, Done<RemoveOu
   op.rows.Put(journal::Table::kAgents, journal::AgentKey(id), std::move(bytes));
   EraseRows(id, &op.rows);
   for (DeploymentId deployment : agent->history) {
-    Run* run = FindRun(deployment);
-    if (run == nullptr) continue;
-    StopClock(run);
-    run->judge.reset();
     op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(deployment));
     op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(deployment),
                         journal::PrefixEnd(journal::DeploymentKey(deployment)));
-    runs_.erase(deployment);
+    DropRun(deployment);
   }
-  for (const auto& [number, route] : agent->running)
-    d_.supervisor->Stop(RevisionRef{id, number}, [] {});
+  for (const auto& [number, revision] : agent->revisions) {
+    d_.validator->Cancel(revision->ref);
+    d_.supervisor->Stop(revision->ref, [] {});
+  }
   d_.router->Forget(id);
   book_.Remove(id);
   op.durable = [this, outcome, done = std::move(done)]() mutable {

@@ -68,6 +68,16 @@ ControllerImpl::Run* ControllerImpl::FindRun(DeploymentId id) {
   return it == runs_.end() ? nullptr : it->second.get();
 }
 
+ControllerImpl::Run* ControllerImpl::FindRepeat(const AgentEntry& agent,
+                                                const std::string& idempotency_key) {
+  if (idempotency_key.empty()) return nullptr;
+  for (DeploymentId id : agent.history) {
+    Run* run = FindRun(id);
+    if (run != nullptr && run->status.idempotency_key == idempotency_key) return run;
+  }
+  return nullptr;
+}
+
 // An agent's name means its newest deployment.
 absl::StatusOr<ControllerImpl::Run*> ControllerImpl::FindTarget(const std::string& target) {
   if (absl::StatusOr<DeploymentId> id = deployment::ParseDeploymentName(target); id.ok()) {
@@ -201,12 +211,9 @@ std::vector<FieldChange> ControllerImpl::Changes(const Revision* before, const R
 void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
   if (absl::Status wrong = CheckRequest(request); !wrong.ok()) return done(std::move(wrong));
   AgentEntry* agent = book_.Find(std::string_view(request.agent));
-  if (agent != nullptr && !request.idempotency_key.empty()) {
-    for (DeploymentId id : agent->history) {
-      Run* run = FindRun(id);
-      if (run != nullptr && run->status.idempotency_key == request.idempotency_key) {
-        return done(DeployOutcome{.view = ViewOf(*run)});
-      }
+  if (agent != nullptr) {
+    if (Run* run = FindRepeat(*agent, request.idempotency_key); run != nullptr) {
+      return done(DeployOutcome{.view = ViewOf(*run)});
     }
   }
   absl::StatusOr<Revision> revision = NewRevision(request, agent);

@@ -26,6 +26,7 @@ class ControllerImpl final : public Controller {
   ~ControllerImpl() override;
 
   absl::Status Recover() override;
+  void StartServing() override;
   void Stop() override;
 
   void Deploy(DeployRequest request, Done<DeployOutcome> done) override;
@@ -70,7 +71,10 @@ class ControllerImpl final : public Controller {
     uint64_t generation = 1;
     int64_t rollback_decided_ns = 0;
     uint64_t interrupted = 0, redelivered = 0;
-    std::vector<absl::AnyInvocable<void()>> when_rolled_back;
+    std::optional<int64_t> unwell_since_ns;  // the candidate has no healthy worker
+    // Called once; the run may be gone by then.
+    std::vector<absl::AnyInvocable<void()>> when_rolled_back;  // and its workers stopped
+    std::vector<absl::AnyInvocable<void()>> when_settled;      // it serves, or has failed
   };
   struct Watching {
     DeploymentId deployment;
@@ -90,6 +94,8 @@ class ControllerImpl final : public Controller {
   void DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
               Done<DeployOutcome> done);
   Run* FindRun(DeploymentId id);
+  // Of an earlier call with the same idempotency key.
+  Run* FindRepeat(const AgentEntry& agent, const std::string& idempotency_key);
   absl::StatusOr<Run*> FindTarget(const std::string& target);
   absl::Status NoSuchAgent(const std::string& name);
   static std::vector<FieldChange> Changes(const Revision* before, const Revision& after);
@@ -109,7 +115,7 @@ class ControllerImpl final : public Controller {
   void DoValidate(Run* run);
   void OnValidated(DeploymentId id, absl::StatusOr<validation::ValidationReport> report);
   void DoPrepare(DeploymentId id);
-  void OnPrepared(DeploymentId id,
+  void OnPrepared(DeploymentId id, RevisionRef revision,
                   absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers);
   // Workers for `revision`; compiles it again where the cache has lost its code.
   using WorkersReady =
@@ -125,14 +131,26 @@ class ControllerImpl final : public Controller {
   void StopClock(Run* run);
   int64_t ElapsedNs(const Run& run) const;
   deployment::StageReport ReportOf(const Run& run) const;
-  void RunNextQueued(AgentEntry* agent);
-  void EndOlderCleanup(const Run& run, absl::AnyInvocable<void()> then);
+  void OnTimeUp(DeploymentId id, bool cleanup);
+  void TickJudge(Run* run);
+  void CheckWell(Run* run);
+  void RecordProgress(Run* run);
   void Tick();
+  void GiveTraffic(DeploymentId id);
+  bool Wanted(const AgentEntry& agent, RevisionNumber number);
+  void RunNextQueued(AgentEntry* agent, DeploymentId ended);
   void ForgetOld(AgentEntry* agent);
+  void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
+  void DropRun(DeploymentId id);
+
+  // -- recovery.cc
+  void RepeatSuperseding(DeploymentId id);
+  void ResumeQueue(AgentEntry* agent);
 
   // -- commands.cc
   void Command(std::string target, std::function<deployment::Event(const Run&)> event,
                Done<DeploymentView> done);
+  static absl::Status TooManyCommands(const Run& run);
   void OnRollback(RollbackRequest request, Done<RollbackOutcome> done);
   void RollbackRun(Run* run, int64_t drain_ns, Done<RollbackOutcome> done);
   void Redeploy(AgentEntry* agent, RevisionNumber to, Done<RollbackOutcome> done);

@@ -51,18 +51,45 @@ absl::Status ControllerImpl::Recover() {
     PublishAgent(agent);
   }
   RETURN_IF_ERROR(d_.artifacts->Sweep(kept));
+  return absl::OkStatus();
+}
+
+void ControllerImpl::StartServing() {
   OnStrand([this] {
     std::vector<DeploymentId> unfinished;
     for (const auto& [id, run] : runs_) {
       if (!run->status.final()) unfinished.push_back(id);
     }
     for (DeploymentId id : unfinished) Step(id, deployment::Recovered{}, nullptr);
-    // A queued deployment whose turn had come when the server died.
-    for (AgentEntry* agent : book_.All()) {
-      if (!agent->active.valid() && !agent->queued.empty()) RunNextQueued(agent);
-    }
+    for (DeploymentId id : unfinished) RepeatSuperseding(id);
+    for (AgentEntry* agent : book_.All()) ResumeQueue(agent);
   });
-  return absl::OkStatus();
+}
+
+// A finalized deployment had told the one before it that it is superseded, or was about to.
+void ControllerImpl::RepeatSuperseding(DeploymentId id) {
+  const deployment::DeploymentStatus& newer = FindRun(id)->status;
+  if (newer.state != DeploymentState::kRunning || !newer.finalized || !newer.has_stable()) return;
+  for (const auto& [other, run] : runs_) {
+    if (run->status.candidate == newer.stable && run->status.state == DeploymentState::kRunning) {
+      Step(other, deployment::Superseded{}, nullptr);
+    }
+  }
+}
+
+// What the newest waiting deployment had not yet done to the others when the server died; and its
+// turn may have come.
+void ControllerImpl::ResumeQueue(AgentEntry* agent) {
+  if (agent->queued.empty()) return;
+  const DeploymentId newest = agent->queued.back();
+  for (DeploymentId overtaken : std::exchange(agent->queued, {newest})) {
+    if (overtaken != newest) Step(overtaken, deployment::Abort{}, nullptr);
+  }
+  if (!agent->active.valid()) {
+    RunNextQueued(agent, DeploymentId());
+  } else if (FindRun(newest)->status.plan.queue == QueuePolicy::kReplace) {
+    Step(agent->active, deployment::Abort{}, nullptr);
+  }
 }
 
 }  // namespace caxton::controller

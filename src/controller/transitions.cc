@@ -18,9 +18,24 @@ namespace caxton::controller {
 using deployment::DeploymentState;
 using deployment::Effect;
 
+namespace {
+
+absl::Status Gone() {
+  return WithReason(absl::NotFoundError("the deployment is gone: its agent was removed"),
+                    "NO_SUCH_DEPLOYMENT");
+}
+absl::Status Stopping() {
+  return WithReason(absl::UnavailableError("the server is stopping"), "STOPPING");
+}
+
+}  // namespace
+
 void ControllerImpl::Step(DeploymentId id, deployment::Event event, Then then) {
   Run* run = FindRun(id);
-  CAXTON_ASSERT(run != nullptr, "only deployments on record get events");
+  if (run == nullptr || stopped_) {
+    if (then) then(run == nullptr ? Gone() : Stopping());
+    return;
+  }
   if (run->busy) {
     run->waiting.emplace_back(std::move(event), std::move(then));
     return;
@@ -64,11 +79,21 @@ void ControllerImpl::Begin(Run* run, deployment::Event event, Then then) {
 void ControllerImpl::Finish(DeploymentId id) {
   Run* run = FindRun(id);
   if (run == nullptr) return;
-  run->busy = false;
-  if (run->waiting.empty() || stopped_) return;
-  auto [event, then] = std::move(run->waiting.front());
-  run->waiting.pop_front();
-  Begin(run, std::move(event), std::move(then));
+  if (run->waiting.empty()) {
+    run->busy = false;
+    return;
+  }
+  // As a task of its own, and busy until then: a long queue must not become a deep stack.
+  OnStrand([this, id] {
+    Run* run = FindRun(id);
+    if (run == nullptr) return;
+    run->busy = false;
+    auto [event, then] = std::move(run->waiting.front());
+    run->waiting.pop_front();
+    if (!stopped_) return Begin(run, std::move(event), std::move(then));
+    if (then) then(Stopping());
+    Finish(id);
+  });
 }
 
 journal::RouteRecord ControllerImpl::RouteFor(const AgentEntry& agent, const Run& run,
@@ -205,8 +230,14 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
         }
       }
     }
-    void operator()(const deployment::NotifyWatchers&) { self->Notify(*run, true); }
-    void operator()(const deployment::RunNextQueued&) { self->RunNextQueued(agent); }
+    void operator()(const deployment::NotifyWatchers&) {
+      self->Notify(*run, true);
+      const bool under_way = run->status.state == DeploymentState::kValidating ||
+                             run->status.state == DeploymentState::kDeploying;
+      if (under_way) return;
+      for (auto& answer : std::exchange(run->when_settled, {})) answer();
+    }
+    void operator()(const deployment::RunNextQueued&) { self->RunNextQueued(agent, id); }
   };
   std::visit(Visitor{this, run, id, agent}, effect);
 }
@@ -294,20 +325,21 @@ void ControllerImpl::GetWorkers(const Revision& revision, int64_t limit_ns, bool
 void ControllerImpl::DoPrepare(DeploymentId id) {
   Run* run = FindRun(id);
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
-  GetWorkers(*agent->Find(run->status.candidate.number), run->status.plan.warm_up_limit_ns, true,
-             [this, id](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
-               OnPrepared(id, std::move(workers));
+  const RevisionRef ref = run->status.candidate;
+  GetWorkers(*agent->Find(ref.number), run->status.plan.warm_up_limit_ns, true,
+             [this, id, ref](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
+               OnPrepared(id, ref, std::move(workers));
              });
 }
 
 void ControllerImpl::OnPrepared(
-    DeploymentId id, absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
+    DeploymentId id, RevisionRef ref,
+    absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
   Run* run = FindRun(id);
-  if (run == nullptr) return;
-  if (run->status.state != DeploymentState::kDeploying || run->status.prepared) {
-    // Aborted while it was starting: its StopRevision may have come before there was something to
-    // stop.
-    if (run->status.final()) d_.supervisor->Stop(run->status.candidate, [] {});
+  if (run == nullptr || run->status.state != DeploymentState::kDeploying || run->status.prepared) {
+    // Aborted or removed while it was starting: its StopRevision may have come before there was
+    // something to stop.
+    if (run == nullptr || run->status.final()) d_.supervisor->Stop(ref, [] {});
     return;
   }
   if (!workers.ok()) {
@@ -316,32 +348,51 @@ void ControllerImpl::OnPrepared(
   }
   SetRunning(run->status.candidate, *std::move(workers));
   const int64_t hold_ns = run->status.plan.warm_up_hold_ns;
-  auto go = [this, id] {
-    Run* prepared = FindRun(id);
-    if (prepared == nullptr || prepared->status.state != DeploymentState::kDeploying) return;
-    EndOlderCleanup(*prepared, [this, id] { Step(id, deployment::Prepared{}, nullptr); });
-  };
   if (hold_ns > 0) {
-    d_.executor->PostAfter(hold_ns, go);
+    d_.executor->PostAfter(hold_ns, [this, id] { GiveTraffic(id); });
   } else {
-    go();
+    GiveTraffic(id);
   }
 }
 
 // A route names at most two revisions: an older deployment's cleanup window ends before the newer
-// one gets traffic.
-void ControllerImpl::EndOlderCleanup(const Run& run, absl::AnyInvocable<void()> then) {
-  AgentEntry* agent = book_.Find(run.status.candidate.agent);
+// one gets traffic. If it is being rolled back instead, that comes to its end first; what serves
+// then is what this one takes over from.
+void ControllerImpl::GiveTraffic(DeploymentId id) {
+  Run* run = FindRun(id);
+  if (run == nullptr || stopped_ || run->status.state != DeploymentState::kDeploying ||
+      run->status.prepared) {
+    return;
+  }
+  AgentEntry* agent = book_.Find(run->status.candidate.agent);
   for (DeploymentId other : agent->history) {
     Run* older = FindRun(other);
-    if (older == nullptr || other == run.status.id) continue;
-    if (older->status.state == DeploymentState::kRunning && !older->status.finalized) {
-      Step(other, deployment::CleanupElapsed{ReportOf(*older)},
-           [then = std::move(then)](const absl::Status&) mutable { then(); });
-      return;
+    if (older == nullptr || other == id || older->status.finalized ||
+        older->status.state != DeploymentState::kRunning) {
+      continue;
     }
+    Step(other, deployment::CleanupElapsed{ReportOf(*older)},
+         [this, id](const absl::Status& ended) {
+           d_.executor->PostAfter(ended.ok() ? 0 : kBusyPollNs, [this, id] { GiveTraffic(id); });
+         });
+    return;
   }
-  then();
+  run->status.stable = agent->Serving();
+  Step(id, deployment::Prepared{}, nullptr);
+}
+
+// Whether a deployment still needs workers of this revision, in the route or warm beside it.
+bool ControllerImpl::Wanted(const AgentEntry& agent, RevisionNumber number) {
+  if (agent.route.stable == number || agent.route.candidate == number) return true;
+  for (DeploymentId id : agent.history) {
+    const Run* run = FindRun(id);
+    if (run == nullptr) continue;
+    const deployment::DeploymentStatus& s = run->status;
+    const bool holds = s.state == DeploymentState::kDeploying ||
+                       (s.state == DeploymentState::kRunning && !s.finalized);
+    if (holds && (s.candidate.number == number || s.stable.number == number)) return true;
+  }
+  return false;
 }
 
 void ControllerImpl::StartWorkers(RevisionRef ref) {
@@ -351,13 +402,13 @@ void ControllerImpl::StartWorkers(RevisionRef ref) {
   if (revision == nullptr) return;
   GetWorkers(*revision, kPrepareGraceNs * 12, true,
              [this, ref](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
+               if (stopped_) return;
                AgentEntry* agent = book_.Find(ref.agent);
-               if (agent == nullptr || stopped_) return;
-               const bool wanted =
-                   agent->route.stable == ref.number || agent->route.candidate == ref.number;
-               if (workers.ok()) {
+               if (agent == nullptr || !Wanted(*agent, ref.number)) {
+                 d_.supervisor->Stop(ref, [] {});
+               } else if (workers.ok()) {
                  SetRunning(ref, *std::move(workers));
-               } else if (wanted) {
+               } else {
                  // What served before the restart must serve again: its messages wait for it.
                  d_.executor->PostAfter(kTickNs, [this, ref] { StartWorkers(ref); });
                }
@@ -398,6 +449,7 @@ void ControllerImpl::DoStopRevision(DeploymentId id, RevisionRef ref) {
                   "a revision is stopped only when no route names it");
     agent->running.erase(ref.number);
   }
+  d_.validator->Cancel(ref);
   d_.supervisor->Stop(ref, [this, id] {
     OnStrand([this, id] {
       Run* run = FindRun(id);
@@ -424,7 +476,8 @@ void ControllerImpl::StartJudge(Run* run) {
   });
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
   agent->clock_base_ns = d_.clock->MonoNanos();
-  agent->clock_offset_ms = last_ms + 1;  // downtime does not count
+  agent->clock_offset_ms = last_ms + 1;                                // downtime does not count
+  if (agent->route.deployment == run->status.id) PublishAgent(agent);  // with this clock
   if (!read.ok()) {
     Step(run->status.id,
          deployment::JudgeVerdict{
@@ -481,26 +534,61 @@ void ControllerImpl::ArmClock(Run* run, int64_t remaining_ns, bool cleanup) {
   run->clock_base_ns = cleanup ? run->status.cleanup_elapsed_ns : run->status.stage_elapsed_ns;
   run->clock_since_ns = d_.clock->MonoNanos();
   run->clock_runs = true;
-  run->timer = d_.executor->PostAfter(remaining_ns, [this, id, cleanup] {
-    Run* due = FindRun(id);
-    if (due == nullptr || stopped_) return;
-    if (due->judge) {
-      AgentEntry* agent = book_.Find(due->status.candidate.agent);
-      due->judge->Tick(agent->clock_offset_ms +
-                       (d_.clock->MonoNanos() - agent->clock_base_ns) / kNanosPerMilli);
-      AskJudge(due);
-    }
-    const deployment::StageReport report = ReportOf(*due);
-    if (cleanup) {
-      Step(id, deployment::CleanupElapsed{report}, nullptr);
-    } else {
-      Step(id, deployment::StageElapsed{ElapsedNs(*due), report}, nullptr);
-    }
-  });
+  run->timer = d_.executor->PostAfter(remaining_ns, [this, id, cleanup] { OnTimeUp(id, cleanup); });
   if (!ticking_) {
     ticking_ = true;
     d_.executor->PostAfter(kTickNs, [this] { Tick(); });
   }
+}
+
+void ControllerImpl::OnTimeUp(DeploymentId id, bool cleanup) {
+  Run* run = FindRun(id);
+  if (run == nullptr || stopped_) return;
+  if (!run->busy) TickJudge(run);
+  if (run->busy) {
+    // What is on its way to the disk may end this stage, and then stops the timer.
+    run->timer =
+        d_.executor->PostAfter(kBusyPollNs, [this, id, cleanup] { OnTimeUp(id, cleanup); });
+    return;
+  }
+  const deployment::StageReport report = ReportOf(*run);
+  if (cleanup) {
+    Step(id, deployment::CleanupElapsed{report}, nullptr);
+  } else {
+    Step(id, deployment::StageElapsed{ElapsedNs(*run), report}, nullptr);
+  }
+}
+
+void ControllerImpl::TickJudge(Run* run) {
+  if (run->judge == nullptr) return;
+  AgentEntry* agent = book_.Find(run->status.candidate.agent);
+  run->judge->Tick(agent->clock_offset_ms +
+                   (d_.clock->MonoNanos() - agent->clock_base_ns) / kNanosPerMilli);
+  AskJudge(run);
+}
+
+// A candidate that is not well fails its stage, whatever its steps say.
+void ControllerImpl::CheckWell(Run* run) {
+  if (run->status.state != DeploymentState::kDeploying || !run->status.prepared) return;
+  AgentEntry* agent = book_.Find(run->status.candidate.agent);
+  auto it = agent->running.find(run->status.candidate.number);
+  std::string why;
+  if (it == agent->running.end()) {
+    why = "its workers cannot be started";
+  } else if (const supervisor::WorkersStatus now = it->second.workers->status(); !now.healthy) {
+    why = StrCat("its health check fails: ", now.note);
+  } else if (now.running == 0) {
+    why = "none of its workers stays up";
+  }
+  if (why.empty()) {
+    run->unwell_since_ns.reset();
+    return;
+  }
+  const int64_t now_ns = d_.clock->MonoNanos();
+  if (!run->unwell_since_ns.has_value()) run->unwell_since_ns = now_ns;
+  if (now_ns - *run->unwell_since_ns <= kUnwellNs) return;
+  run->unwell_since_ns.reset();
+  Step(run->status.id, deployment::PrepareFailed{std::move(why)}, nullptr);
 }
 
 void ControllerImpl::StopClock(Run* run) {
@@ -518,56 +606,86 @@ void ControllerImpl::Tick() {
     if (!run->clock_runs && !watched_pause) continue;
     ticking_ = true;
     if (run->busy) continue;
-    if (run->judge) {
-      AgentEntry* agent = book_.Find(run->status.candidate.agent);
-      run->judge->Tick(agent->clock_offset_ms +
-                       (d_.clock->MonoNanos() - agent->clock_base_ns) / kNanosPerMilli);
-      AskJudge(run.get());
-      if (run->busy) continue;
-    }
-    if (run->clock_runs) {
-      auto ticked = deployment::Apply(run->status, deployment::Ticked{ElapsedNs(*run)},
-                                      d_.clock->WallNanos());
-      if (ticked.ok() && ticked->changed) {
-        run->status = ticked->status;
-        d_.journal->committer().Submit(RecordOf(run.get(), {}));  // may lag by a tick, never leads
-      }
-    }
+    TickJudge(run.get());
+    if (!run->busy) CheckWell(run.get());
+    if (run->busy) continue;
+    if (run->clock_runs) RecordProgress(run.get());
     Notify(*run, false);
   }
   if (ticking_) d_.executor->PostAfter(kTickNs, [this] { Tick(); });
 }
 
+// May lag by a tick and never leads. Nobody waits for this record, so the deployment does not count
+// as busy; the guard refuses it once a withdrawal has overtaken it, whose record is the last word.
+void ControllerImpl::RecordProgress(Run* run) {
+  auto ticked =
+      deployment::Apply(run->status, deployment::Ticked{ElapsedNs(*run)}, d_.clock->WallNanos());
+  if (!ticked.ok() || !ticked->changed) return;
+  run->status = ticked->status;
+  journal::CommitOp op = RecordOf(run, {});
+  constexpr uint64_t kOnlyTicket = 1;
+  op.guard = journal::StepGuard{run->status.candidate, Ticket(kOnlyTicket),
+                                std::make_shared<std::atomic<uint64_t>>(kOnlyTicket)};
+  op.durable = [] {};  // asks for the fsync: without one a power cut would take more than a tick
+  d_.journal->committer().Submit(std::move(op));
+}
+
 // ---- queue and bounds
 
-void ControllerImpl::RunNextQueued(AgentEntry* agent) {
-  agent->active = DeploymentId();
-  if (agent->queued.empty() || agent->closed) return;
-  const DeploymentId next = agent->queued.back();
-  agent->queued.clear();
+// `ended` gives way; a deployment that is rolled back in its cleanup window is not the active one.
+void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
+  if (agent->active == ended) agent->active = DeploymentId();
+  if (agent->active.valid() || agent->queued.empty() || agent->closed) return;
+  std::vector<DeploymentId> waiting = std::exchange(agent->queued, {});
+  const DeploymentId next = waiting.back();
+  waiting.pop_back();
+  for (DeploymentId overtaken : waiting) Step(overtaken, deployment::Abort{}, nullptr);
   Run* run = FindRun(next);
   if (run == nullptr || run->status.final()) return;
   agent->active = next;
-  const RevisionNumber serving =
-      agent->route.candidate.valid() ? agent->route.candidate : agent->route.stable;
-  const RevisionRef stable =
-      serving.valid() ? RevisionRef{agent->record.id, serving} : RevisionRef{};
-  Step(next, deployment::Dequeued{stable, run->status.plan}, nullptr);
+  Step(next, deployment::Dequeued{agent->Serving(), run->status.plan}, nullptr);
 }
 
 void ControllerImpl::ForgetOld(AgentEntry* agent) {
   journal::CommitOp op;
-  while (agent->history.size() > kMaxDeploymentsPerAgent) {
-    const DeploymentId oldest = agent->history.front();
-    Run* run = FindRun(oldest);
-    if (run != nullptr && !run->status.final()) break;
-    agent->history.erase(agent->history.begin());
-    op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(oldest));
-    op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(oldest),
-                        journal::PrefixEnd(journal::DeploymentKey(oldest)));
-    runs_.erase(oldest);
+  for (auto it = agent->history.begin();
+       it != agent->history.end() && agent->history.size() > kMaxDeploymentsPerAgent;) {
+    const DeploymentId id = *it;
+    Run* run = FindRun(id);
+    // One that serves stays, however old it is.
+    if (run != nullptr && (!run->status.final() || run->busy)) {
+      ++it;
+      continue;
+    }
+    it = agent->history.erase(it);
+    if (run != nullptr) ForgetRevision(agent, run->status.candidate.number, &op.rows);
+    op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(id));
+    op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(id),
+                        journal::PrefixEnd(journal::DeploymentKey(id)));
+    DropRun(id);
   }
   if (!op.rows.empty()) d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::ForgetRevision(AgentEntry* agent, RevisionNumber number,
+                                    journal::RowBatch* rows) {
+  if (Wanted(*agent, number) || Restorable(*agent, number)) return;
+  agent->revisions.erase(number);
+  rows->Delete(journal::Table::kRevisions,
+               journal::RevisionKey(RevisionRef{agent->record.id, number}));
+}
+
+// Whoever waits for something of it is told that it is gone.
+void ControllerImpl::DropRun(DeploymentId id) {
+  auto node = runs_.extract(id);
+  if (node.empty()) return;
+  Run* run = node.mapped().get();
+  StopClock(run);
+  for (auto& [event, then] : run->waiting) {
+    if (then) then(Gone());
+  }
+  for (auto& answer : run->when_rolled_back) answer();
+  for (auto& answer : run->when_settled) answer();
 }
 
 }  // namespace caxton::controller

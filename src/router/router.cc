@@ -43,7 +43,7 @@ class RouterImpl final : public Router, private MessagePlane {
   void Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute> after,
                 journal::CommitOp record, absl::AnyInvocable<void(WithdrawReport)> done) override;
   void DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) override;
-  void Forget(AgentId agent) override { tables_.Remove(agent); }
+  void Forget(AgentId agent) override;
 
   void RetryDeadLetter(AgentId agent, Seq seq,
                        absl::AnyInvocable<void(absl::Status)> done) override;
@@ -75,6 +75,7 @@ class RouterImpl final : public Router, private MessagePlane {
   absl::Status Room(const AgentRoute& route, size_t bytes);
   MessagePtr Make(const AgentRoute& route, Envelope envelope, bool wants_reply = false);
   MessagePtr Readopt(const AgentRoute& route, Seq seq, Envelope envelope, RowPlace row);
+  static void SetOrigin(const RouteTable& table, Message* m);
   Shard& ShardOf(const Message& message);
   bool BeginDeadLetterWork(AgentId agent, Seq seq, absl::AnyInvocable<void(absl::Status)>& done);
   void EndDeadLetterWork(AgentId agent, Seq seq);
@@ -85,7 +86,9 @@ class RouterImpl final : public Router, private MessagePlane {
   JoinedWaiters joined_;
   std::atomic<int64_t> running_{0};
   std::atomic<int64_t> unwritten_{0};
-  std::atomic<int64_t> waiting_bytes_{0};
+  // Shared with every message: the last of them may outlive the router in a strand's queue.
+  const std::shared_ptr<std::atomic<int64_t>> waiting_bytes_ =
+      std::make_shared<std::atomic<int64_t>>(0);
   std::atomic<uint64_t> next_seq_;
   std::atomic<bool> stopping_{false};
   uint64_t id_prefix_;
@@ -187,7 +190,7 @@ absl::Status RouterImpl::Room(const AgentRoute& route, size_t bytes) {
   } else if (load.waiting_bytes.load(std::memory_order_relaxed) + size > kMaxWaitingBytesPerAgent) {
     refused = Refuse(
         absl::StrCat("agent '", route.name, "' has ", kMaxWaitingBytesPerAgent, " bytes waiting"));
-  } else if (waiting_bytes_.load(std::memory_order_relaxed) + size > kMaxWaitingBytes) {
+  } else if (waiting_bytes_->load(std::memory_order_relaxed) + size > kMaxWaitingBytes) {
     refused = Refuse("the server holds as many waiting bytes as it may");
   } else if (deps_.journal->committer().queued_bytes() > kMaxJournalQueueBytes) {
     refused = Refuse("the journal's queue is full");
@@ -214,11 +217,11 @@ MessagePtr RouterImpl::Readopt(const AgentRoute& route, Seq seq, Envelope envelo
   auto bytes = static_cast<int64_t>(envelope.ByteSize());
   auto* plain = new Message;
   // Whatever way it ends, its bytes leave the server's account with it.
-  MessagePtr m(plain, [this, bytes](Message* message) {
-    waiting_bytes_.fetch_sub(bytes, std::memory_order_relaxed);
+  MessagePtr m(plain, [account = waiting_bytes_, bytes](Message* message) {
+    account->fetch_sub(bytes, std::memory_order_relaxed);
     delete message;
   });
-  waiting_bytes_.fetch_add(bytes, std::memory_order_relaxed);
+  waiting_bytes_->fetch_add(bytes, std::memory_order_relaxed);
   m->agent = route.id;
   m->seq = seq;
   m->bytes = static_cast<size_t>(bytes);
@@ -361,7 +364,21 @@ void RouterImpl::DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocab
   }
 }
 
+void RouterImpl::Forget(AgentId agent) {
+  tables_.Remove(agent);
+  for (auto& shard : shards_) shard->Forget(agent);
+}
+
 // ---- recovery
+
+// For a message that was read back: its sender says whether an agent sent it.
+void RouterImpl::SetOrigin(const RouteTable& table, Message* m) {
+  auto origin = table.Find(std::string_view(m->envelope.sender));
+  if (origin == nullptr) return;
+  m->origin = origin->id;
+  m->origin_load = origin->load;
+  m->origin_load->origin_bytes.fetch_add(static_cast<int64_t>(m->bytes), std::memory_order_relaxed);
+}
 
 absl::Status RouterImpl::Recover(const std::vector<Seq>& suspects) {
   auto table = tables_.Current();
@@ -373,12 +390,7 @@ absl::Status RouterImpl::Recover(const std::vector<Seq>& suspects) {
     MessagePtr m =
         Readopt(*route, seq, std::move(envelope), held ? RowPlace::kHeld : RowPlace::kInbox);
     m->alone = alone.contains(seq);
-    if (auto origin = table->Find(std::string_view(m->envelope.sender)); origin != nullptr) {
-      m->origin = origin->id;
-      m->origin_load = origin->load;
-      m->origin_load->origin_bytes.fetch_add(static_cast<int64_t>(m->bytes),
-                                             std::memory_order_relaxed);
-    }
+    SetOrigin(*table, m.get());
     int64_t retry_in_ns = -1;
     if (held != nullptr) {
       m->first_dispatch_ns = held->first_dispatch_ns;
@@ -439,6 +451,7 @@ void RouterImpl::RetryDeadLetter(AgentId agent, Seq seq,
   envelope.idempotency_key.clear();  // its key's answer is on record already
   envelope.deadline_ns = 0;
   MessagePtr m = Make(*route, std::move(envelope));
+  SetOrigin(*tables_.Current(), m.get());
   m->row = RowPlace::kInbox;
   journal::CommitOp op;
   op.rows.Delete(journal::Table::kDead, journal::MessageKey(agent, seq));

@@ -41,8 +41,12 @@ void Shard::TakeBack(RevisionRef revision, std::function<void(TakenBack)> done) 
   d_.executor->Post([this, revision, done = std::move(done)] { OnTakeBack(revision, done); });
 }
 
+void Shard::Forget(AgentId agent) {
+  d_.executor->Post([this, agent] { removals_.erase(agent); });
+}
+
 void Shard::OnArrive(const MessagePtr& m) {
-  all_.emplace(m->seq, m);
+  Keep(m);
   const bool claims = !m->envelope.idempotency_key.empty();
   if (claims) m->phase = Phase::kClaiming;
   if (m->durable() && (claims || !m->wants_reply)) {
@@ -53,8 +57,15 @@ void Shard::OnArrive(const MessagePtr& m) {
   Enqueue(m);
 }
 
-void Shard::OnAdopt(const MessagePtr& m, int64_t retry_in_ns) {
+// Among the messages of this shard, until Leave.
+void Shard::Keep(const MessagePtr& m) {
   all_.emplace(m->seq, m);
+  if (removals_.empty()) return;
+  if (auto it = removals_.find(m->agent); it != removals_.end()) ++it->second.left;
+}
+
+void Shard::OnAdopt(const MessagePtr& m, int64_t retry_in_ns) {
+  Keep(m);
   if (retry_in_ns < 0) {
     Enqueue(m);
     return;
@@ -82,7 +93,19 @@ Shard::Mailbox* Shard::MailboxOf(const Message& m) {
   return &mailboxes_[MailboxKey(m.agent, m.key())];
 }
 
-void Shard::Advance(const MailboxKey& key) {
+void Shard::Advance(MailboxKey key) {
+  to_advance_.push_back(std::move(key));
+  if (advancing_) return;
+  advancing_ = true;
+  while (!to_advance_.empty()) {
+    const MailboxKey next = std::move(to_advance_.front());
+    to_advance_.pop_front();
+    AdvanceOne(next);
+  }
+  advancing_ = false;
+}
+
+void Shard::AdvanceOne(const MailboxKey& key) {
   auto it = mailboxes_.find(key);
   if (it == mailboxes_.end()) return;
   if (it->second.queue.empty()) {
@@ -96,13 +119,14 @@ void Shard::Advance(const MailboxKey& key) {
 void Shard::Leave(const MessagePtr& m) {
   all_.erase(m->seq);
   Release(m);
+  if (!removals_.empty()) CountRemoval(m->agent);
   if (m->key().empty()) return;
   MailboxKey key(m->agent, m->key());
   auto it = mailboxes_.find(key);
   if (it == mailboxes_.end()) return;
   std::deque<MessagePtr>& queue = it->second.queue;
   if (auto at = std::find(queue.begin(), queue.end(), m); at != queue.end()) queue.erase(at);
-  Advance(key);
+  Advance(std::move(key));
 }
 
 void Shard::Release(const MessagePtr& m) {
@@ -131,16 +155,22 @@ bool Shard::ChooseTarget(const MessagePtr& m, std::shared_ptr<const AgentRoute> 
   return static_cast<bool>(run.target());
 }
 
+bool Shard::Expired(const Message& m) const {
+  return m.envelope.deadline_ns != 0 && m.envelope.deadline_ns <= d_.clock->WallNanos();
+}
+
+// While the server stops, what has a row waits for the next start.
+bool Shard::KeptForLater(const Message& m) const {
+  return m.row != RowPlace::kNone && d_.stopping->load(std::memory_order_relaxed);
+}
+
 void Shard::Dispatch(const MessagePtr& m) {
   CAXTON_ASSERT(m->phase == Phase::kQueued, "a message is dispatched when it is its turn");
-  if (m->envelope.deadline_ns != 0 && m->envelope.deadline_ns <= d_.clock->WallNanos()) {
-    Expire(m);
-    return;
-  }
+  if (!removals_.empty() && removals_.contains(m->agent)) return End(m);
+  if (Expired(*m)) return Expire(m);
   auto route = routes_.Get().Find(m->agent);
-  const bool kept_for_later =
-      m->row != RowPlace::kNone && d_.stopping->load(std::memory_order_relaxed);
-  if (kept_for_later || route == nullptr || !ChooseTarget(m, std::move(route))) {
+  if (route == nullptr) return End(m);  // the agent was removed while the message was on its way
+  if (KeptForLater(*m) || !ChooseTarget(m, std::move(route))) {
     Block(m, RevisionRef{m->agent, RevisionNumber()}, false);
     return;
   }
@@ -160,11 +190,12 @@ void Shard::Put(const MessagePtr& m) {
 
 bool Shard::TryPut(const MessagePtr& m) {
   const RevisionRoute& target = m->run.target();
-  if (m->first_dispatch_ns == 0) m->first_dispatch_ns = d_.clock->WallNanos();
+  // "Dispatched" counts from when a worker took it.
+  const int64_t first_ns = m->first_dispatch_ns != 0 ? m->first_dispatch_ns : d_.clock->WallNanos();
   supervisor::DispatchOrder order;
   order.input.ticket = Ticket((next_ticket_++ << kTicketShardBits) | d_.index);
   order.input.seq = m->seq;
-  order.input.time_ns = m->first_dispatch_ns;
+  order.input.time_ns = first_ns;
   order.input.seed = StepSeed(m->agent, m->envelope.id);
   order.input.has_key = !m->key().empty();
   order.deadline_ns = target.revision->limits.deadline_ns;
@@ -173,6 +204,7 @@ bool Shard::TryPut(const MessagePtr& m) {
   if (!target.workers->TryDispatch(order)) return false;
 
   m->phase = Phase::kRunning;
+  m->first_dispatch_ns = first_ns;
   m->run.dispatched_ns = d_.clock->MonoNanos();
   m->ticket.store(order.input.ticket.value(), std::memory_order_release);
   running_.emplace(order.input.ticket, m);
@@ -216,9 +248,9 @@ void Shard::OnRoom(RevisionRef revision) {
       continue;
     }
     MessagePtr m = found->second;
-    // The route may have changed since it was chosen for this message.
+    // The route may have changed since it was chosen for this message, or its time be over.
     auto route = routes_.Get().Find(m->agent);
-    if (route == nullptr || !ChooseTarget(m, std::move(route)) ||
+    if (route == nullptr || Expired(*m) || KeptForLater(*m) || !ChooseTarget(m, std::move(route)) ||
         m->run.target().revision->ref != revision) {
       waiting.pop_front();
       Requeue(m);

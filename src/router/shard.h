@@ -8,8 +8,8 @@
 // retries, dead letters), shard_commits.cc (the ops for the committer and what follows from its
 // verdicts).
 //
-// Thread rule: Arrive, Adopt, Result, Lost, Room, RouteChanged, TakeBack and Discard from any
-// thread (they post); the rest is private and runs on the strand.
+// Thread rule: Arrive, Adopt, Result, Lost, Room, RouteChanged, TakeBack, Discard and Forget from
+// any thread (they post); the rest is private and runs on the strand.
 #pragma once
 
 #include <cstdint>
@@ -78,8 +78,10 @@ class Shard {
   void Room(RevisionRef revision);
   void RouteChanged(AgentId agent);
   void TakeBack(RevisionRef revision, std::function<void(TakenBack)> done);
-  // Ends every message of `agent` that is not being committed: as dead letters or dropped.
+  // Ends every message of `agent`, from now until Forget: as dead letters or dropped. `submitted`
+  // runs once none is left here.
   void Discard(AgentId agent, bool dead_letter, std::function<void()> submitted);
+  void Forget(AgentId agent);
 
  private:
   struct Mailbox {
@@ -91,15 +93,27 @@ class Shard {
     std::vector<MessagePtr> to_agents;
     std::vector<Envelope> to_clients;
     bool replied = false;
+    bool deferred = false;  // its caller is answered by a later message
+  };
+  // An agent that is being removed.
+  struct Removal {
+    bool dead_letter = false;
+    size_t left = 0;  // messages of it in all_
+    std::function<void()> submitted;
   };
 
   // -- shard.cc
   void OnArrive(const MessagePtr& m);
+  void Keep(const MessagePtr& m);
   void OnAdopt(const MessagePtr& m, int64_t retry_in_ns);
   void Enqueue(const MessagePtr& m);
   Mailbox* MailboxOf(const Message& m);
-  // Dispatches the front of the message's queue if it is waiting for its turn.
-  void Advance(const MailboxKey& key);
+  // Dispatches the front of the key's queue if it is waiting for its turn; called while another is
+  // being advanced, right after that one (a long queue must not become a deep stack).
+  void Advance(MailboxKey key);
+  void AdvanceOne(const MailboxKey& key);
+  bool Expired(const Message& m) const;
+  bool KeptForLater(const Message& m) const;
   void Dispatch(const MessagePtr& m);
   bool ChooseTarget(const MessagePtr& m, std::shared_ptr<const AgentRoute> route);
   void Put(const MessagePtr& m);  // on a worker, or in `blocked_`
@@ -145,13 +159,16 @@ class Shard {
   void AddEnd(const Message& m, int completed, int dead, int dropped, journal::CommitOp* op);
   void AddSettle(const Message& m, bool dead_lettered, const std::optional<Reply>& reply,
                  journal::CommitOp* op);
-  void DeferAnswer(const MessagePtr& m, const Outputs& out);
+  void DeferAnswer(const MessagePtr& m, Outputs& out);
   void AnswerStep(const MessagePtr& m, Outputs& out, std::optional<Reply> reply,
                   RevisionRef revision);
   void OnStepDecided(const MessagePtr& m, journal::CommitVerdict::Kind kind, uint64_t round);
   void FinishVolatile(const MessagePtr& m, StepResult result, std::optional<Observation> evidence);
   void SubmitEvidence(Observation observation);
   void AnswerNow(const MessagePtr& m, Answer answer);
+  void OnDiscard(AgentId agent, bool dead_letter, std::function<void()> submitted);
+  void End(const MessagePtr& m);  // as the removal of its agent says
+  void CountRemoval(AgentId agent);
   void Release(const MessagePtr& m);  // out of the accounts of what waits
 
   ShardDeps d_;
@@ -163,6 +180,9 @@ class Shard {
   absl::flat_hash_map<Ticket, MessagePtr> running_;
   absl::flat_hash_map<RevisionRef, std::deque<Seq>>
       blocked_;  // number 0: no revision serves the agent
+  std::deque<MailboxKey> to_advance_;
+  bool advancing_ = false;
+  absl::flat_hash_map<AgentId, Removal> removals_;
   std::vector<std::shared_ptr<supervisor::RevisionWorkers>> to_flush_;
   RecentCommits recent_;
 };

@@ -233,7 +233,13 @@ void Shard::CommitStep(const MessagePtr& m, StepResult result,
   if (!AddSends(m, result, &op, out.get())) {
     m->run.target().load->running.fetch_sub(1, std::memory_order_relaxed);
     d_.running->fetch_sub(1, std::memory_order_relaxed);
-    DeadLetter(m, "quota");
+    if (m->run.arm == Arm::kCandidate && m->run.route->stable) {
+      // An undecided candidate makes no dead letters: stable has the last word.
+      OnFailed(m, StepResult{.outcome = StepOutcome::kOverLimit, .detail = "quota"},
+               evidence.has_value() ? evidence->latency_ns : 0);
+    } else {
+      DeadLetter(m, "quota");
+    }
     return;
   }
   m->phase = Phase::kCommitting;
@@ -261,21 +267,35 @@ void Shard::CommitStep(const MessagePtr& m, StepResult result,
           OnStepDecided(m, kind, round);
         });
   };
-  op.durable = [this, m, out, reply = std::move(reply), revision]() mutable {
-    AnswerStep(m, *out, std::move(reply), revision);
-  };
+  // Only what leaves the process waits for the disk. A step that nobody outside waits for rides
+  // with the next sync (of the receiver's step, of an accept, or after kMaxUnsyncedRounds): after a
+  // power cut it has not run, and neither has anything that followed from it.
+  const bool leaves = m->wants_reply || !out->to_clients.empty() || !op.retain.empty() ||
+                      !m->envelope.idempotency_key.empty();
+  if (leaves) {
+    op.durable = [this, m, out, reply = std::move(reply), revision]() mutable {
+      AnswerStep(m, *out, std::move(reply), revision);
+    };
+  }
   d_.journal->committer().Submit(std::move(op));
 }
 
 // A request that was handled without a reply but with sends is answered by a later message.
-// Registered before the sends are delivered, so that the answer cannot come too early.
-void Shard::DeferAnswer(const MessagePtr& m, const Outputs& out) {
-  if (!m->wants_reply || out.replied || !m->answer) return;
+// Registered before the sends are delivered, so that the answer cannot come too early. Callers that
+// repeated it get the same answer.
+void Shard::DeferAnswer(const MessagePtr& m, Outputs& out) {
+  const bool joined = !m->envelope.idempotency_key.empty() && d_.joined->Waits(m->seq);
+  if (out.replied || !((m->wants_reply && m->answer) || joined)) return;
   if (out.to_agents.empty() && out.to_clients.empty()) return;
+  out.deferred = true;
   const std::string& reply_with =
       m->envelope.reply_with.empty() ? m->envelope.id : m->envelope.reply_with;
   d_.deferred->Add(m->envelope.sender, reply_with, d_.clock->MonoNanos(),
-                   std::exchange(m->answer, nullptr));
+                   [joined = d_.joined, seq = m->seq,
+                    first = std::exchange(m->answer, nullptr)](Answer answer) mutable {
+                     joined->Complete(seq, answer);
+                     if (first) first(std::move(answer));
+                   });
 }
 
 // On the committer's strand, once the step is on the disk.
@@ -288,8 +308,9 @@ void Shard::AnswerStep(const MessagePtr& m, Outputs& out, std::optional<Reply> r
                   Reply{envelope.performative, std::move(envelope.content)}, revision.number};
     d_.deferred->Complete(caller, in_reply_to, std::move(answer));
   }
+  if (out.deferred) return;
   Answer answer{absl::OkStatus(), m->envelope.id, std::move(reply), revision.number};
-  if (m->wants_reply && !answer.reply.has_value()) {
+  if (!answer.reply.has_value()) {
     answer.status = WithFix(
         WithReason(absl::FailedPreconditionError("the agent handled the message and gave no reply"),
                    "NO_REPLY"),
@@ -358,33 +379,57 @@ void Shard::SubmitEvidence(Observation observation) {
 // ---- removal
 
 void Shard::Discard(AgentId agent, bool dead_letter, std::function<void()> submitted) {
-  d_.executor->Post([this, agent, dead_letter, submitted = std::move(submitted)] {
-    std::vector<MessagePtr> theirs;
-    for (const auto& [seq, m] : all_) {
-      // What is being claimed or committed ends by itself.
-      if (m->agent == agent && m->phase != Phase::kCommitting && m->phase != Phase::kClaiming)
-        theirs.push_back(m);
-    }
-    std::sort(theirs.begin(), theirs.end(), [](auto& a, auto& b) { return a->seq < b->seq; });
-    for (const MessagePtr& m : theirs)
-      m->phase = Phase::kBlocked;  // Leave must not start the next of the key
-    for (const MessagePtr& m : theirs) {
-      d_.executor->Cancel(m->retry_timer);
-      if (auto it = running_.find(Ticket(m->ticket.load(std::memory_order_relaxed)));
-          it != running_.end()) {
-        m->run.target().workers->Interrupt(it->first);
-        m->run.target().load->running.fetch_sub(1, std::memory_order_relaxed);
-        d_.running->fetch_sub(1, std::memory_order_relaxed);
-        running_.erase(it);
-      }
-      if (dead_letter && m->durable()) {
-        DeadLetter(m, "agent_removed");
-      } else {
-        Drop(m, WithReason(absl::AbortedError("the agent was removed"), "AGENT_REMOVED"));
-      }
-    }
-    submitted();
+  d_.executor->Post([this, agent, dead_letter, submitted = std::move(submitted)]() mutable {
+    OnDiscard(agent, dead_letter, std::move(submitted));
   });
+}
+
+void Shard::OnDiscard(AgentId agent, bool dead_letter, std::function<void()> submitted) {
+  Removal& removal = removals_[agent];
+  removal = Removal{.dead_letter = dead_letter, .left = 1, .submitted = std::move(submitted)};
+  std::vector<MessagePtr> theirs;
+  for (const auto& [seq, m] : all_) {
+    if (m->agent != agent) continue;
+    ++removal.left;
+    // What is being claimed or committed ends by itself, or in Dispatch.
+    if (m->phase != Phase::kCommitting && m->phase != Phase::kClaiming) theirs.push_back(m);
+  }
+  std::sort(theirs.begin(), theirs.end(), [](auto& a, auto& b) { return a->seq < b->seq; });
+  for (const MessagePtr& m : theirs) {
+    d_.executor->Cancel(m->retry_timer);
+    if (auto it = running_.find(Ticket(m->ticket.load(std::memory_order_relaxed)));
+        it != running_.end()) {
+      m->run.target().workers->Interrupt(it->first);
+      m->run.target().load->running.fetch_sub(1, std::memory_order_relaxed);
+      d_.running->fetch_sub(1, std::memory_order_relaxed);
+      running_.erase(it);
+    }
+    m->phase = Phase::kBlocked;  // Leave must not start the next of the key
+  }
+  for (const MessagePtr& m : theirs) End(m);
+  for (auto it = blocked_.begin(); it != blocked_.end();) {
+    if (it->first.agent == agent) {
+      blocked_.erase(it++);
+    } else {
+      ++it;
+    }
+  }
+  CountRemoval(agent);  // the one that `left` began with
+}
+
+void Shard::End(const MessagePtr& m) {
+  auto removal = removals_.find(m->agent);
+  if (removal != removals_.end() && removal->second.dead_letter && m->durable()) {
+    DeadLetter(m, "agent_removed");
+  } else {
+    Drop(m, WithReason(absl::AbortedError("the agent was removed"), "AGENT_REMOVED"));
+  }
+}
+
+void Shard::CountRemoval(AgentId agent) {
+  auto it = removals_.find(agent);
+  if (it == removals_.end() || --it->second.left > 0 || !it->second.submitted) return;
+  std::exchange(it->second.submitted, nullptr)();
 }
 
 }  // namespace caxton::router

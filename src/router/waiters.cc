@@ -87,6 +87,11 @@ void JoinedWaiters::Join(Seq seq, AnswerFn answer) {
   answer(TooManyWaiters("messages that are still being handled"));
 }
 
+bool JoinedWaiters::Waits(Seq seq) const {
+  MutexLock lock(&mutex_);
+  return waiting_.contains(seq);
+}
+
 void JoinedWaiters::Complete(Seq seq, const Answer& answer) {
   std::vector<AnswerFn> waiters;
   {

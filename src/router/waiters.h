@@ -43,11 +43,13 @@ class DeferredReplies {
 // Repeats of a message with an idempotency key whose first copy is still on its way, by its seq.
 class JoinedWaiters {
  public:
+  // At kMaxJoinedWaiters the caller is answered RESOURCE_EXHAUSTED at once.
   void Join(Seq seq, AnswerFn answer);
+  bool Waits(Seq seq) const;
   void Complete(Seq seq, const Answer& answer);
 
  private:
-  Mutex mutex_;
+  mutable Mutex mutex_;
   size_t count_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::flat_hash_map<Seq, std::vector<AnswerFn>> waiting_ ABSL_GUARDED_BY(mutex_);
 };

@@ -176,7 +176,9 @@ absl::Status ServerImpl::MakeParts() {
 absl::Status ServerImpl::Recover() {
   const std::vector<Seq> suspects = supervisor_->TakeSuspects();
   RETURN_IF_ERROR(controller_->Recover());
-  return router_->Recover(suspects);
+  RETURN_IF_ERROR(router_->Recover(suspects));
+  controller_->StartServing();
+  return absl::OkStatus();
 }
 
 absl::Status ServerImpl::Listen() {

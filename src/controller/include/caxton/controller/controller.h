@@ -5,9 +5,9 @@
 // withdrawal where it takes traffic. After a crash Recover continues every deployment where its
 // record says. docs/internals/life-of-a-deployment.md tells the whole way.
 //
-// Lifecycle: Make, Recover (before the router recovers and the API listens), serve, Stop; destroyed
-// after its strand has stopped. Thread rule: every method from any thread; callbacks run on the
-// controller's strand and must not block.
+// Lifecycle: Make, Recover (before the router recovers), StartServing (after), serve, Stop;
+// destroyed after its strand has stopped. Thread rule: every method from any thread; callbacks run
+// on the controller's strand and must not block.
 #pragma once
 
 #include <cstdint>
@@ -69,9 +69,12 @@ class Controller {
   static std::unique_ptr<Controller> Make(ControllerDeps deps);
   virtual ~Controller() = default;
 
-  // Publishes the recorded routes and resumes deployments. Called once, before messages are
+  // Publishes the recorded routes, without workers: messages wait. Called once, before messages are
   // recovered; not on the strand and before the strand has work.
   virtual absl::Status Recover() = 0;
+  // Starts the workers and resumes deployments. After the router has read every waiting message:
+  // a step that ran before could put a message ahead of older ones of its key.
+  virtual void StartServing() = 0;
   // No further transition begins.
   virtual void Stop() = 0;
 

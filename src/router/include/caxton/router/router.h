@@ -94,10 +94,11 @@ class Router : public supervisor::StepSink {
   virtual void Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute> after,
                         journal::CommitOp record,
                         absl::AnyInvocable<void(WithdrawReport)> done) = 0;
-  // What waits for `agent`: drops or dead-letters it (record on the disk when `done` runs) and
-  // forgets the route. `agent`'s route must be closed. kDrain is the controller waiting for
-  // waiting_messages == 0 first.
+  // Ends every message of `agent`, those that still arrive included: as dead letters or dropped.
+  // `done` runs once none is left and that is on the disk. `agent`'s route must be closed. kDrain
+  // is the controller waiting for waiting_messages == 0 first.
   virtual void DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) = 0;
+  // After that: takes the agent out of the routes. A message that comes later still is dropped.
   virtual void Forget(AgentId agent) = 0;
 
   // ---- dead letters
