@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "client.h"
 
+#include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
@@ -30,13 +31,23 @@ void Client::SetDeadline(grpc::ClientContext* context) const {
   context->set_deadline(std::chrono::system_clock::now() + std::chrono::nanoseconds(timeout_ns_));
 }
 
+void Client::AwaitConnection(int64_t nanoseconds) const {
+  const grpc_connectivity_state state = channel_->GetState(/*try_to_connect=*/true);
+  if (state == GRPC_CHANNEL_READY || state == GRPC_CHANNEL_SHUTDOWN) {
+    environment_.sleep(nanoseconds);  // connected, and refused at once: no hurry
+    return;
+  }
+  // Waiting drives the attempt; with no thread in a call gRPC would look at it rarely.
+  channel_->WaitForConnected(std::chrono::system_clock::now() +
+                             std::chrono::nanoseconds(nanoseconds));
+}
+
 std::shared_ptr<grpc::Channel> ConnectTo(const std::string& address) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxReceiveBytes);
   arguments.SetMaxSendMessageSize(-1);  // the server says what it takes
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, kReconnectFirstMs);
-  // What gRPC calls the minimal backoff is an attempt's time limit. It must outlast the waits between
-  // our calls: only a thread in a call notices that the attempt has succeeded.
+  // What gRPC calls the minimal backoff is an attempt's time limit: a busy machine takes its time.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, kConnectTimeoutMs);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, kReconnectMaxMs);
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);  // a proxy in the environment is not for us

@@ -30,6 +30,9 @@ class Client final {
   std::string NewIdempotencyKey() const;
   // Sets the call's deadline. Streams that last have none.
   void SetDeadline(grpc::ClientContext* context) const;
+  // After a lost connection: returns once there is one again, at the latest after that long.
+  // Blocks.
+  void AwaitConnection(int64_t nanoseconds) const;
 
  private:
   const Environment& environment_;

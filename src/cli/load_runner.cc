@@ -112,7 +112,7 @@ class LoadRunner final {
       }
       if (!told) context_.err() << "connection lost, reconnecting\n";
       told = true;
-      context_.environment.sleep(int64_t{backoff_ms} * kNanosPerMilli);
+      context_.client().AwaitConnection(int64_t{backoff_ms} * kNanosPerMilli);
       backoff_ms = std::min(backoff_ms * 2, kReconnectMaxMs);
     }
   }

@@ -123,7 +123,7 @@ class Watcher final {
         backoff_ms = kReconnectFirstMs;
       }
       lost_ = true;
-      context_.environment.sleep(int64_t{backoff_ms} * kNanosPerMilli);
+      context_.client().AwaitConnection(int64_t{backoff_ms} * kNanosPerMilli);
       backoff_ms = std::min(backoff_ms * 2, kReconnectMaxMs);
     }
   }
