@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The controller's inside. Where to look: controller.cc (construction, deploy), transitions.cc
-// (events, journal, effects), commands.cc (promote, rollback, remove, ...), recovery.cc, reads.cc
+// (events, journal, effects, queue), preparation.cc (validation, workers, draining), clock.cc
+// (judge, stages, ticks), commands.cc (promote, rollback, remove, ...), recovery.cc, reads.cc
 // (views, watchers, explain).
 //
 // Thread rule: everything private runs on the strand.
@@ -112,6 +113,12 @@ class ControllerImpl final : public Controller {
                                        const deployment::PublishRoute& to);
   void PublishAgent(AgentEntry* agent);
   void Do(Run* run, const deployment::Effect& effect);
+  void RunNextQueued(AgentEntry* agent, DeploymentId ended);
+  void ForgetOld(AgentEntry* agent);
+  void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
+  void DropRun(DeploymentId id);
+
+  // -- preparation.cc
   void DoValidate(Run* run);
   void OnValidated(DeploymentId id, absl::StatusOr<validation::ValidationReport> report);
   void DoPrepare(DeploymentId id);
@@ -121,27 +128,25 @@ class ControllerImpl final : public Controller {
   using WorkersReady =
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>>)>;
   void GetWorkers(const Revision& revision, int64_t limit_ns, bool may_compile, WorkersReady ready);
+  void GiveTraffic(DeploymentId id);
+  bool Wanted(const AgentEntry& agent, RevisionNumber number);
   void StartWorkers(RevisionRef revision);
   void SetRunning(RevisionRef revision, std::shared_ptr<supervisor::RevisionWorkers> workers);
   void DoDrain(DeploymentId id, RevisionRef revision, int64_t deadline_ns);
   void DoStopRevision(DeploymentId id, RevisionRef revision);
+
+  // -- clock.cc
   void StartJudge(Run* run);
   void AskJudge(Run* run);
+  void TickJudge(Run* run);
+  deployment::StageReport ReportOf(const Run& run) const;
   void ArmClock(Run* run, int64_t remaining_ns, bool cleanup);
+  void OnTimeUp(DeploymentId id, bool cleanup);
   void StopClock(Run* run);
   int64_t ElapsedNs(const Run& run) const;
-  deployment::StageReport ReportOf(const Run& run) const;
-  void OnTimeUp(DeploymentId id, bool cleanup);
-  void TickJudge(Run* run);
   void CheckWell(Run* run);
   void RecordProgress(Run* run);
   void Tick();
-  void GiveTraffic(DeploymentId id);
-  bool Wanted(const AgentEntry& agent, RevisionNumber number);
-  void RunNextQueued(AgentEntry* agent, DeploymentId ended);
-  void ForgetOld(AgentEntry* agent);
-  void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
-  void DropRun(DeploymentId id);
 
   // -- recovery.cc
   void RepeatSuperseding(DeploymentId id);
