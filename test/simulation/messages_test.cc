@@ -46,6 +46,10 @@ ScriptedStep Obey(const Envelope& envelope, std::map<std::string, int>& runs) {
     answer.in_reply_to = envelope.reply_with;
     answer.content = "here";
     step.result.sends.push_back(std::move(answer));
+  } else if (what.starts_with("fan")) {
+    for (const char* content : {"one", "two"}) {
+      step.result.sends.push_back(OutgoingMessage{.to = "agent", .content = content});
+    }
   } else if (what.starts_with("to nobody")) {
     step.result.sends.push_back(OutgoingMessage{.to = "nobody", .content = "x"});
   }
@@ -91,9 +95,7 @@ class Messages : public ::testing::Test {
   std::vector<journal::DeadLetterRecord> Dead() {
     return server_.DeadLetters(server_.IdOf("agent"));
   }
-  void TearDown() override {
-    EXPECT_EQ(server_.CheckCounters(), "");
-  }
+  void TearDown() override { EXPECT_EQ(server_.CheckCounters(), ""); }
 
   std::map<std::string, int> runs_;
   SimServer server_;
@@ -344,6 +346,34 @@ TEST_F(Messages, ARollbackRunsThemOnTheRestoredRevision) {
     ASSERT_TRUE(caller->ok());
     EXPECT_EQ(caller->answer->revision, RevisionNumber(1));
   }
+}
+
+TEST_F(Messages, HeldOnesAreTriedAtOnceOnANewerRevision) {
+  Start(OnPoison::kHold, /*attempts=*/10);
+  auto failing = Request("fail", "a");
+  server_.world.RunFor(20 * kSecond);  // its next try is many seconds away
+  EXPECT_EQ(failing->answers, 0);
+  const Digest mended = server_.AddModule("mended", EchoScript());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("agent", mended)).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(failing->ok());
+  EXPECT_EQ(failing->answer->revision, RevisionNumber(2));
+}
+
+TEST_F(Messages, OverItsQuotaAnAgentMayNotMultiplyThem) {
+  Start();
+  auto& origin = server_.router->Routes()->Find(std::string_view("agent"))->load->origin_bytes;
+  origin.store(router::kOriginQuotaBytes + 1);
+  auto over = Request("fan");
+  server_.world.RunFor(10 * kMilli);
+  EXPECT_EQ(over->code(), absl::StatusCode::kAborted);
+  ASSERT_THAT(Dead(), SizeIs(1));
+  EXPECT_EQ(Dead()[0].cause, "quota");
+  origin.store(0);
+  EXPECT_TRUE(Request("fan") != nullptr);
+  server_.world.RunFor(10 * kMilli);
+  EXPECT_THAT(Order(), ::testing::UnorderedElementsAre("fan", "one", "two"));
+  EXPECT_EQ(origin.load(), 0);
 }
 
 class Removal : public Messages, public ::testing::WithParamInterface<router::RemoveMode> {};

@@ -2,7 +2,7 @@
 //
 // Seeded histories of the whole server: sends, requests, repeats, agent-to-agent steps, killed
 // workers, deployments, rollbacks, kill -9 and power cuts; then what Caxton promises is checked
-// against the rows of what was committed (docs/guarantees: 1 to 5). A failure names its seed.
+// against the rows of what was committed. A failure names its seed.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
