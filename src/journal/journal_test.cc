@@ -6,6 +6,7 @@
 #include <atomic>
 #include <thread>
 
+#include "caxton/base/notification.h"
 #include "caxton/base/random.h"
 #include "caxton/base/status.h"
 #include "caxton/base/thread_executor.h"
@@ -374,10 +375,11 @@ TEST(Threads, ShareTheJournal) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  std::atomic<bool> done = false;
-  journal->committer().Barrier([&] { done = true; });
+  // Waited for before the strand is stopped: a stopping strand takes no further round.
+  Notification done;
+  journal->committer().Barrier([&] { done.Notify(); });
+  done.WaitForNotification();
   executor.Stop();
-  EXPECT_TRUE(done);
   EXPECT_EQ(durable, kSubmitters * kOpsEach);
   EXPECT_EQ(journal->Counters(kAgent).waiting, kSubmitters * kOpsEach);
   EXPECT_GT(called, 0u);
