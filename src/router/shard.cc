@@ -305,9 +305,10 @@ void Shard::OnRouteChanged(AgentId agent) {
 void Shard::OnTakeBack(RevisionRef revision, const std::function<void(TakenBack)>& done) {
   TakenBack taken;
   std::vector<MessagePtr> back;
+  std::shared_ptr<supervisor::RevisionWorkers> workers;
   for (auto it = running_.begin(); it != running_.end();) {
     if (it->second->run.target().revision->ref == revision) {
-      it->second->run.target().workers->Interrupt(it->first);
+      workers = it->second->run.target().workers;
       it->second->run.target().load->running.fetch_sub(1, std::memory_order_relaxed);
       d_.running->fetch_sub(1, std::memory_order_relaxed);
       back.push_back(it->second);
@@ -316,6 +317,8 @@ void Shard::OnTakeBack(RevisionRef revision, const std::function<void(TakenBack)
       ++it;
     }
   }
+  // All at once: only a few single interrupts are remembered, and nothing of it may run on.
+  if (workers != nullptr) workers->InterruptAll();
   taken.interrupted = back.size();
   std::sort(back.begin(), back.end(), [](auto& a, auto& b) { return a->seq < b->seq; });
   for (const MessagePtr& m : back) {
