@@ -86,12 +86,6 @@ void GroupCommitter::Withdraw(RevisionRef revision, CommitOp record) {
   Enqueue(Queued{std::move(record), bytes}, /*urgent=*/true);
 }
 
-void GroupCommitter::Unfence(RevisionRef revision) {
-  std::lock_guard lock(mutex_);
-  fences_.erase(revision);
-  fence_version_.fetch_add(1);
-}
-
 void GroupCommitter::Barrier(absl::AnyInvocable<void()> done) {
   CommitOp op;
   op.durable = std::move(done);

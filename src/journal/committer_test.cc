@@ -344,14 +344,6 @@ TEST(Fence, TheRecordGoesAheadOfAllThatIsQueued) {
   EXPECT_EQ(order.size(), kMaxRoundOps + 2);
 }
 
-TEST(Fence, UnfenceLetsTheRevisionCommitAgain) {
-  JournalHarness h;
-  h.journal->committer().Withdraw(kRevision, CommitOp());
-  EXPECT_EQ(h.Run(WithGuard(CommitOp(), kRevision, 1, MakeCell(1)))->kind(), Kind::kWithdrawn);
-  h.journal->committer().Unfence(kRevision);
-  EXPECT_EQ(h.Run(WithGuard(CommitOp(), kRevision, 1, MakeCell(1)))->kind(), Kind::kAccepted);
-}
-
 TEST(Counters, TheSumHoldsAndSurvives) {
   JournalHarness h;
   for (uint64_t i = 1; i <= 5; ++i) h.Submit(AcceptOp(Seq(i)));

@@ -43,7 +43,6 @@ class GroupCommitter final : public Committer, public std::enable_shared_from_th
 
   void Submit(CommitOp op) override;
   void Withdraw(RevisionRef revision, CommitOp record) override;
-  void Unfence(RevisionRef revision) override;
   void Barrier(absl::AnyInvocable<void()> done) override;
   size_t queued_bytes() const override { return queued_bytes_.load(std::memory_order_relaxed); }
   uint64_t deciding_round() const override { return round_; }

@@ -362,7 +362,6 @@ TEST(Threads, ShareTheJournal) {
         if (i % 100 == 0) {
           const RevisionRef revision{kAgent, RevisionNumber(uint32_t(i))};
           journal->committer().Withdraw(revision, CommitOp());
-          journal->committer().Unfence(revision);
         }
         if (i % 10 == 0) {
           EXPECT_LE(journal->Counters(kAgent).accepted, kSubmitters * kOpsEach);

@@ -2,7 +2,8 @@
 //
 // Committer: the one writer. It takes what is queued (at most kMaxRoundOps or kMaxRoundBytes),
 // checks each op's preconditions in order, merges the accepted ones into one write with one fsync,
-// and reports. There is no timer: the fsync is the batching window.
+// and reports. The fsync is the batching window; only after a slow one does the next round wait, a
+// fraction of it, for those that were just answered.
 //
 // Lifecycle: made by Journal on its strand; Submit until the journal closes.
 // Thread rule: Submit, Withdraw, Barrier and queued_bytes from any thread; everything else runs on
@@ -28,11 +29,8 @@ class Committer {
 
   // Fences `revision` at once - no step of it that is not yet decided will be accepted - and puts
   // `record` ahead of all that is queued. `record.durable` is called once the withdrawal is on the
-  // disk. The fence holds until Unfence.
+  // disk. The fence holds for the life of the server: a revision's number is never used again.
   virtual void Withdraw(RevisionRef revision, CommitOp record) = 0;
-  // For a revision that is given traffic again (rollback to a withdrawn one is refused before it
-  // gets here).
-  virtual void Unfence(RevisionRef revision) = 0;
 
   // `done` runs on the strand once everything submitted before is durable.
   virtual void Barrier(absl::AnyInvocable<void()> done) = 0;

@@ -51,7 +51,7 @@ struct CounterRow {
   uint64_t accepted = 0;
   uint64_t completed = 0;
   uint64_t dead = 0;     // dead letters made
-  uint64_t dropped = 0;  // by `dlq drop` of a waiting message, expired, or with a removed agent
+  uint64_t dropped = 0;  // dead letters dropped, expired, or with a removed agent
   uint64_t waiting = 0;  // rows in inbox and held
   uint64_t retries = 0;  // steps run again after a failure
 };
