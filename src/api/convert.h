@@ -18,6 +18,9 @@ void SetTime(int64_t wall_ns, google::protobuf::Timestamp* out);
 void SetDuration(int64_t ns, google::protobuf::Duration* out);
 
 // ---- in
+// Nanoseconds, 0 to a year; the message names `field`.
+absl::StatusOr<int64_t> FromWire(const google::protobuf::Duration& duration,
+                                 std::string_view field);
 absl::StatusOr<Envelope> FromWire(const v1::Envelope& envelope, bool want_reply);
 absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& spec);
 absl::StatusOr<RevisionOverrides> FromWire(const v1::RevisionOverrides& overrides);

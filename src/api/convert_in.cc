@@ -8,10 +8,9 @@
 #include "status.h"
 
 namespace caxton::api {
-namespace {
 
-absl::StatusOr<int64_t> DurationNs(const google::protobuf::Duration& duration,
-                                   std::string_view field) {
+absl::StatusOr<int64_t> FromWire(const google::protobuf::Duration& duration,
+                                 std::string_view field) {
   constexpr int64_t kMostSeconds = 365LL * 24 * 3600;
   if (duration.seconds() < 0 || duration.nanos() < 0 || duration.nanos() > 999'999'999 ||
       duration.seconds() > kMostSeconds) {
@@ -19,6 +18,8 @@ absl::StatusOr<int64_t> DurationNs(const google::protobuf::Duration& duration,
   }
   return duration.seconds() * kNanosPerSecond + duration.nanos();
 }
+
+namespace {
 
 absl::StatusOr<int64_t> WallNs(const google::protobuf::Timestamp& time, std::string_view field) {
   constexpr int64_t kMostSeconds = 9'000'000'000;  // year 2255: within 64-bit nanoseconds
@@ -54,7 +55,7 @@ absl::StatusOr<StageSpec> StageFromWire(const v1::Stage& stage) {
       return absl::InvalidArgumentError("stages: a stage needs a kind");
   }
   if (stage.has_duration()) {
-    ASSIGN_OR_RETURN(const int64_t ns, DurationNs(stage.duration(), "stages.duration"));
+    ASSIGN_OR_RETURN(const int64_t ns, FromWire(stage.duration(), "stages.duration"));
     out.duration_ns = ns;
   }
   if (!stage.weight().empty()) {
@@ -154,11 +155,11 @@ absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& in) {
   if (in.queue() == v1::DeploymentSpec::REPLACE) out.queue = QueuePolicy::kReplace;
   if (in.queue() == v1::DeploymentSpec::REFUSE) out.queue = QueuePolicy::kRefuse;
   if (in.has_cleanup()) {
-    ASSIGN_OR_RETURN(const int64_t ns, DurationNs(in.cleanup(), "cleanup"));
+    ASSIGN_OR_RETURN(const int64_t ns, FromWire(in.cleanup(), "cleanup"));
     out.cleanup_ns = ns;
   }
   if (in.has_shadow_duration()) {
-    ASSIGN_OR_RETURN(const int64_t ns, DurationNs(in.shadow_duration(), "duration"));
+    ASSIGN_OR_RETURN(const int64_t ns, FromWire(in.shadow_duration(), "duration"));
     out.shadow_duration_ns = ns;
   }
   out.shadow_compare.assign(in.shadow_compare().begin(), in.shadow_compare().end());
@@ -181,7 +182,7 @@ absl::StatusOr<RevisionOverrides> FromWire(const v1::RevisionOverrides& in) {
     out.cpu_max_millis = v;
   }
   if (limits.has_deadline()) {
-    ASSIGN_OR_RETURN(const int64_t v, DurationNs(limits.deadline(), "limits.deadline"));
+    ASSIGN_OR_RETURN(const int64_t v, FromWire(limits.deadline(), "limits.deadline"));
     out.deadline_ns = v;
   }
   if (!limits.max_message().empty()) {

@@ -245,7 +245,12 @@ ServerUnaryReactor* DeploymentService::RollbackDeployment(CallbackServerContext*
   controller::RollbackRequest rollback;
   rollback.target = request->agent();
   rollback.to = RevisionNumber(request->to_revision());
-  rollback.drain_ns = request->drain().seconds() * kNanosPerSecond + request->drain().nanos();
+  absl::StatusOr<int64_t> drain_ns = FromWire(request->drain(), "drain");
+  if (!drain_ns.ok()) {
+    pending->Fail(drain_ns.status());
+    return pending->reactor();
+  }
+  rollback.drain_ns = *drain_ns;
   c_->deps.controller->Rollback(
       std::move(rollback), [pending](absl::StatusOr<controller::RollbackOutcome> done) {
         pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
