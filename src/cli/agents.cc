@@ -40,29 +40,16 @@ std::string HealthText(const v1::AgentHealth& health, const Style& style) {
 
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
-absl::StatusOr<std::vector<v1::Agent>> AllAgents(const Client& client,
-                                                 v1::ListAgentsResponse* merged) {
-  v1::ListAgentsRequest request;
-  request.set_page_size(kListPageSize);
-  do {
-    ASSIGN_OR_RETURN(v1::ListAgentsResponse page, Call(client, &Stub::ListAgents, request));
-    request.set_page_token(page.next_page_token());
-    merged->MergeFrom(page);
-    merged->set_next_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
-  return std::vector<v1::Agent>(merged->agents().begin(), merged->agents().end());
-}
-
 absl::StatusOr<ExitCode> List(Context* context) {
-  v1::ListAgentsResponse response;
-  ASSIGN_OR_RETURN(const auto agents, AllAgents(context->client(), &response));
+  ASSIGN_OR_RETURN(const v1::ListAgentsResponse response,
+                   CallAllPages(context->client(), &Stub::ListAgents, v1::ListAgentsRequest()));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(response);
     return ExitCode::kDone;
   }
   Table table({"AGENT", "REVISION", "VERSION", "STATE", "CANDIDATE", "HEALTH", "WAITING", "P99"});
-  for (const v1::Agent& agent : agents) {
+  for (const v1::Agent& agent : response.agents()) {
     table.Row({agent.name(), OrDash(agent.stable().name()), OrDash(agent.stable().version()),
                agent.state() == v1::DEPLOYMENT_STATE_UNSPECIFIED
                    ? "-"
@@ -149,22 +136,15 @@ absl::StatusOr<ExitCode> Inspect(Context* context, const std::string& what) {
 absl::StatusOr<ExitCode> History(Context* context, const std::string& name) {
   v1::AgentHistoryRequest request;
   request.set_name(name);
-  request.set_page_size(kListPageSize);
-  v1::AgentHistoryResponse merged;
-  do {
-    auto page = Call(context->client(), &Stub::AgentHistory, request);
-    if (!page.ok()) return SuggestAgent(context, name, page.status());
-    request.set_page_token(page->next_page_token());
-    merged.MergeFrom(*page);
-    merged.set_next_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
+  const auto merged = CallAllPages(context->client(), &Stub::AgentHistory, request);
+  if (!merged.ok()) return SuggestAgent(context, name, merged.status());
   const Printer printer = context->printer();
   if (printer.structured()) {
-    printer.Document(merged);
+    printer.Document(*merged);
     return ExitCode::kDone;
   }
   Table table({"REVISION", "VERSION", "CREATED", "DEPLOYMENT", "STATE", "TRAFFIC", "KEPT", ""});
-  for (const auto& entry : merged.entries()) {
+  for (const auto& entry : merged->entries()) {
     const v1::Revision& revision = entry.revision();
     table.Row({revision.name(), OrDash(revision.version()), UtcTime(Nanos(revision.create_time())),
                OrDash(revision.deployment_id()),
@@ -320,11 +300,10 @@ void AddSet(CLI::App* agent, Context* context) {
 
 absl::Status SuggestAgent(Context* context, const std::string& name, absl::Status status) {
   if (!absl::IsNotFound(status) || !FixOf(status).empty()) return status;
-  v1::ListAgentsResponse response;
-  auto agents = AllAgents(context->client(), &response);
-  if (!agents.ok()) return status;
+  const auto all = CallAllPages(context->client(), &Stub::ListAgents, v1::ListAgentsRequest());
+  if (!all.ok()) return status;
   std::vector<std::string> names;
-  for (const v1::Agent& agent : *agents) names.push_back(agent.name());
+  for (const v1::Agent& agent : all->agents()) names.push_back(agent.name());
   const std::string nearest = NearestName(name, names);
   return WithFix(std::move(status), nearest.empty() ? "see `caxton agent list`"
                                                     : StrCat("did you mean '", nearest, "'?"));

@@ -14,30 +14,6 @@ using ::testing::ElementsAre;
 using testing::FakeEnvironment;
 using ::testing::HasSubstr;
 
-TEST(Stages, ReadsWeightsWithAndWithoutDurations) {
-  const auto stages = ParseStages("5:5m,25%:10m, 50");
-  ASSERT_TRUE(stages.ok()) << stages.status();
-  ASSERT_EQ(stages->size(), 3u);
-  EXPECT_EQ((*stages)[0].weight_ppm, 50'000u);
-  EXPECT_EQ((*stages)[0].duration_ns, 300'000'000'000);
-  EXPECT_EQ((*stages)[1].weight_ppm, 250'000u);
-  EXPECT_FALSE((*stages)[2].duration_ns.has_value());
-}
-
-TEST(Stages, RefusesWhatIsNotAWeightOrDuration) {
-  EXPECT_FALSE(ParseStages("").ok());
-  EXPECT_FALSE(ParseStages("five:5m").ok());
-  EXPECT_FALSE(ParseStages("5:5").ok());
-  EXPECT_FALSE(ParseStages("101").ok());
-}
-
-TEST(Conditions, ReadsAList) {
-  const auto conditions = ParseConditions("error_rate>1%,p99_latency>100ms");
-  ASSERT_TRUE(conditions.ok()) << conditions.status();
-  ASSERT_EQ(conditions->size(), 2u);
-  EXPECT_EQ((*conditions)[1].metric, MetricKind::kP99Latency);
-}
-
 TEST(Overrides, ReadsTheOneGrammar) {
   OverrideFlags flags;
   flags.memory = "64Mi";

@@ -21,15 +21,8 @@ using Stub = v1::Audit::Stub;
 absl::StatusOr<ExitCode> List(Context* context, const std::string& agent) {
   v1::ListAuditRequest request;
   request.set_agent(agent);
-  request.set_page_size(kListPageSize);
-  v1::ListAuditResponse merged;
-  do {
-    ASSIGN_OR_RETURN(v1::ListAuditResponse page,
-                     Call(context->client(), &Stub::ListAudit, request));
-    request.set_page_token(page.next_page_token());
-    merged.MergeFrom(page);
-    merged.set_next_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  ASSIGN_OR_RETURN(const v1::ListAuditResponse merged,
+                   CallAllPages(context->client(), &Stub::ListAudit, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(merged);

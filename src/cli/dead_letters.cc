@@ -22,15 +22,8 @@ using Stub = v1::Messaging::Stub;
 absl::StatusOr<ExitCode> List(Context* context, const std::string& agent) {
   v1::ListDeadLettersRequest request;
   request.set_agent(agent);
-  request.set_page_size(kListPageSize);
-  v1::ListDeadLettersResponse merged;
-  do {
-    ASSIGN_OR_RETURN(v1::ListDeadLettersResponse page,
-                     Call(context->client(), &Stub::ListDeadLetters, request));
-    request.set_page_token(page.next_page_token());
-    merged.MergeFrom(page);
-    merged.set_next_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  ASSIGN_OR_RETURN(const v1::ListDeadLettersResponse merged,
+                   CallAllPages(context->client(), &Stub::ListDeadLetters, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(merged);

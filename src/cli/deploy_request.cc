@@ -3,7 +3,6 @@
 
 #include <filesystem>
 
-#include "absl/strings/str_split.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/deployment/plan.h"
@@ -44,9 +43,6 @@ absl::Status ApplyFlags(const DeployFlags& flags, DeploymentSpec* spec) {
       return UsageError("--stages are those of a canary deployment", "add --strategy canary");
     }
     spec->stages = *std::move(stages);
-    StageSpec full;  // the flag names the weights on the way there
-    full.kind = StageKind::kFull;
-    spec->stages.push_back(full);
   }
   if (!flags.rollback_on.empty()) {
     auto conditions = ParseConditions(flags.rollback_on);
@@ -113,38 +109,6 @@ v1::Strategy ProtoStrategy(Strategy strategy) {
 }
 
 }  // namespace
-
-absl::StatusOr<std::vector<StageSpec>> ParseStages(std::string_view text) {
-  std::vector<StageSpec> stages;
-  for (absl::string_view item : absl::StrSplit(AbslView(text), ',')) {
-    const std::pair<absl::string_view, absl::string_view> parts =
-        absl::StrSplit(item, absl::MaxSplits(':', 1));
-    std::string weight(StripWhitespace(StdView(parts.first)));
-    if (weight.empty() || weight.back() != '%') weight += '%';  // the flag's short form
-    StageSpec stage;
-    stage.kind = StageKind::kCanary;
-    auto ppm = ParseSharePpm(weight);
-    if (!ppm.ok()) {
-      return absl::InvalidArgumentError(
-          StrCat("'", item, "' is not WEIGHT:DURATION like 5:5m (", ppm.status().message(), ")"));
-    }
-    stage.weight_ppm = *ppm;
-    if (!parts.second.empty()) {
-      ASSIGN_OR_RETURN(stage.duration_ns, ParseDurationNs(StripWhitespace(StdView(parts.second))));
-    }
-    stages.push_back(stage);
-  }
-  return stages;
-}
-
-absl::StatusOr<std::vector<Condition>> ParseConditions(std::string_view text) {
-  std::vector<Condition> conditions;
-  for (absl::string_view item : absl::StrSplit(AbslView(text), ',')) {
-    ASSIGN_OR_RETURN(Condition condition, ParseCondition(StripWhitespace(StdView(item))));
-    conditions.push_back(condition);
-  }
-  return conditions;
-}
 
 absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags) {
   RevisionOverrides overrides;

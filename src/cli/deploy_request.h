@@ -47,10 +47,6 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags,
                                       const std::optional<std::string>& file_text,
                                       v1::DeployRequest* request);
 
-// "5:5m,25:10m,50": weights in percent, each with an optional duration.
-absl::StatusOr<std::vector<StageSpec>> ParseStages(std::string_view text);
-// "error_rate>1%,p99_latency>100ms"
-absl::StatusOr<std::vector<Condition>> ParseConditions(std::string_view text);
 absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags);
 
 void ToProto(const DeploymentSpec& spec, v1::DeploymentSpec* out);

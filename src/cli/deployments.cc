@@ -27,15 +27,8 @@ absl::StatusOr<ExitCode> List(Context* context, const std::string& agent, bool a
   v1::ListDeploymentsRequest request;
   request.set_agent(agent);
   request.set_active_only(active);
-  request.set_page_size(kListPageSize);
-  v1::ListDeploymentsResponse merged;
-  do {
-    ASSIGN_OR_RETURN(v1::ListDeploymentsResponse page,
-                     Call(context->client(), &Stub::ListDeployments, request));
-    request.set_page_token(page.next_page_token());
-    merged.MergeFrom(page);
-    merged.set_next_page_token(page.next_page_token());
-  } while (!request.page_token().empty());
+  ASSIGN_OR_RETURN(const v1::ListDeploymentsResponse merged,
+                   CallAllPages(context->client(), &Stub::ListDeployments, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(merged);

@@ -36,9 +36,12 @@ std::string StatusText(const v1::GetServerStatusResponse& status, const Style& s
              status.start_count(), ")\n  agents      ", status.agents(), ", active deployments ",
              status.active_deployments(), "\n", CountsText(status, style));
   const auto& journal = status.journal();
-  StrAppend(&out, "  journal     commit p50 ", ShortDuration(Nanos(journal.commit_p50())), " p99 ",
-            ShortDuration(Nanos(journal.commit_p99())), ", queue ", journal.queue_bytes(), " of ",
-            journal.queue_limit_bytes(), " bytes",
+  out += "  journal     ";
+  if (journal.has_commit_p50()) {
+    StrAppend(&out, "commit p50 ", ShortDuration(Nanos(journal.commit_p50())), " p99 ",
+              ShortDuration(Nanos(journal.commit_p99())), ", ");
+  }
+  StrAppend(&out, "queue ", journal.queue_bytes(), " of ", journal.queue_limit_bytes(), " bytes",
             journal.stalled() ? style.Warn(", stalled: ingress is refused") : "", "\n");
   StrAppend(&out, "  cgroups     ", status.cgroup_mode().empty() ? "-" : status.cgroup_mode(),
             "\n");
