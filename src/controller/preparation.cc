@@ -114,12 +114,7 @@ void ControllerImpl::OnPrepared(
     return;
   }
   SetRunning(run->status.candidate, *std::move(workers));
-  const int64_t hold_ns = run->status.plan.warm_up_hold_ns;
-  if (hold_ns > 0) {
-    d_.executor->PostAfter(hold_ns, [this, id] { GiveTraffic(id); });
-  } else {
-    GiveTraffic(id);
-  }
+  GiveTraffic(id);
 }
 
 // A route names at most two revisions: an older deployment's cleanup window ends before the newer

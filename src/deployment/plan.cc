@@ -9,12 +9,13 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/deployment/limits.h"
+#include "caxton/model/text.h"
 #include "caxton/model/units.h"
 
 namespace caxton::deployment {
 namespace {
 
-// Resolves one spec, collecting what is impossible and what is not carried out yet.
+// Resolves one spec, collecting what is impossible.
 class Resolver final {
  public:
   Resolver(const DeploymentSpec& spec, const PlanContext& context)
@@ -29,6 +30,8 @@ class Resolver final {
   void TakeStages();
   void CheckCanaryEnd();
   void TakeConditions();
+  void TakeShadow();
+  void AddPreviewStage(int64_t duration_ns, bool pause);
   void AddDefaults();
   void SkipWhatNeedsStable();
   void Fault(std::string text) { faults_.push_back(std::move(text)); }
@@ -38,7 +41,6 @@ class Resolver final {
   const PlanContext& context_;
   DeploymentPlan plan_;
   std::vector<std::string> faults_;
-  std::vector<std::string> later_;  // not carried out by this version, by name
   uint32_t kinds_seen_ = 0;
   bool full_ = false;
 };
@@ -80,9 +82,28 @@ void Resolver::CheckSizes() {
   if (context_.time_scale < 1 || context_.time_scale > kMaxTimeScale) {
     Fault(StrCat("the time scale is ", context_.time_scale, ", allowed is 1 to ", kMaxTimeScale));
   }
-  if (spec_.shadow_duration_ns.has_value() || !spec_.shadow_compare.empty()) {
-    Fault("duration and compare belong to the strategy shadow");
+  if (spec_.history.value_or(0) < 0 || spec_.history.value_or(0) > kMaxHistory) {
+    Fault(StrCat("history is ", *spec_.history, ", allowed is 0 to ", kMaxHistory, " messages"));
   }
+  const bool shadows = spec_.shadow_duration_ns.has_value() || !spec_.shadow_compare.empty() ||
+                       spec_.shadow_sample_ppm.has_value() || spec_.shadow_secondary ||
+                       !spec_.shadow_fail_on.empty();
+  if (shadows && spec_.strategy != Strategy::kShadow) {
+    Fault("duration, compare, sample, secondary and fail_on belong to the strategy shadow");
+  }
+}
+
+// Warm and waiting, reached by preview messages only.
+void Resolver::AddPreviewStage(int64_t duration_ns, bool pause) {
+  if (!plan_.stages.empty() && plan_.stages.back().role == StageRole::kPreview) {
+    plan_.stages.back().pause |= pause;  // the hold before a switch by hand
+    return;
+  }
+  StagePlan stage;
+  stage.role = StageRole::kPreview;
+  stage.duration_ns = duration_ns > 0 ? Scaled(duration_ns) : 0;
+  stage.pause = pause;
+  plan_.stages.push_back(stage);
 }
 
 void Resolver::TakeCanary(const StageSpec& stage) {
@@ -134,7 +155,7 @@ void Resolver::TakeStage(const StageSpec& stage, size_t place) {
       break;
     case StageKind::kWarmUp:
       if (stage.hold) {
-        plan_.warm_up_hold_ns = Scaled(stage.duration_ns.value_or(0));
+        if (stage.duration_ns.value_or(0) > 0) AddPreviewStage(*stage.duration_ns, false);
       } else {
         plan_.warm_up_limit_ns = stage.duration_ns.value_or(kDefaultWarmUpLimitNs);
         if (plan_.warm_up_limit_ns <= 0) Fault("warm_up: 0s leaves no time to start a worker");
@@ -147,8 +168,12 @@ void Resolver::TakeStage(const StageSpec& stage, size_t place) {
       full_ = true;
       break;
     case StageKind::kSwitch:
-      Fault(StrCat("the stage switch belongs to the strategy blue-green, this is ",
-                   StrategyName(spec_.strategy)));
+      if (spec_.strategy != Strategy::kBlueGreen) {
+        Fault(StrCat("the stage switch belongs to the strategy blue-green, this is ",
+                     StrategyName(spec_.strategy)));
+      } else if (stage.pause) {
+        AddPreviewStage(0, true);
+      }
       break;
     case StageKind::kCleanup:
       if (spec_.cleanup_ns.has_value()) Fault("cleanup is given as a stage and as a field");
@@ -159,7 +184,8 @@ void Resolver::TakeStage(const StageSpec& stage, size_t place) {
 
 void Resolver::CheckCanaryEnd() {
   if (spec_.strategy != Strategy::kCanary || spec_.stages.empty()) return;
-  if (plan_.stages.empty() && faults_.empty()) {
+  const bool has_canary = !plan_.stages.empty() && plan_.stages.back().role == StageRole::kCanary;
+  if (!has_canary && faults_.empty()) {
     Fault("the strategy canary has no canary stage; use direct, or add one such as canary: 5%");
   } else if (!full_) {
     Fault("the stages do not end with full: 100%");
@@ -185,12 +211,53 @@ void Resolver::TakeConditions() {
     if (!std::isfinite(condition.limit) || condition.limit < 0) {
       Fault(StrCat("the limit of ", MetricKindName(condition.metric), " is not a number"));
     }
-    if (condition.metric != MetricKind::kErrorRate && condition.metric != MetricKind::kP99Latency) {
-      later_.push_back(StrCat("the condition ", MetricKindName(condition.metric)));
+    if (condition.metric == MetricKind::kDiffers) {
+      Fault("differs is what a shadow's fail_on looks at: rollback_on judges live messages");
     }
     plan_.conditions.push_back(condition);
   }
-  if (spec_.promote == PromoteWhen::kEarly) later_.push_back("promote: early");
+  if (spec_.strategy == Strategy::kShadow && !spec_.rollback_on.empty()) {
+    Fault("a shadow serves nobody, so there is nothing to roll back: use fail_on");
+  }
+  if (spec_.promote == PromoteWhen::kEarly && spec_.strategy != Strategy::kCanary) {
+    Fault(StrCat("promote: early shortens canary stages, this is ", StrategyName(spec_.strategy)));
+  }
+}
+
+void Resolver::TakeShadow() {
+  if (spec_.strategy != Strategy::kShadow) return;
+  for (const Condition& condition : spec_.shadow_fail_on) {
+    if (condition.metric != MetricKind::kDiffers && condition.metric != MetricKind::kFuelRatio) {
+      Fault(StrCat("fail_on names ", MetricKindName(condition.metric),
+                   ": a shadow is judged by differs and fuel_ratio"));
+    }
+    plan_.conditions.push_back(condition);
+  }
+  if (!spec_.shadow_compare.empty()) plan_.compare = {false, false, false};
+  for (const std::string& name : spec_.shadow_compare) {
+    if (name == "output_equivalence") {
+      plan_.compare.outputs = true;
+    } else if (name == "performance_metrics") {
+      plan_.compare.performance = true;
+    } else if (name == "resource_usage") {
+      plan_.compare.resources = true;
+    } else {
+      Fault(StrCat("compare names ", Quoted(name),
+                   ", which is none of output_equivalence, performance_metrics, resource_usage"));
+    }
+  }
+  plan_.sample_ppm = spec_.shadow_sample_ppm.value_or(kFullWeightPpm);
+  if (plan_.sample_ppm == 0 || plan_.sample_ppm > kFullWeightPpm) {
+    Fault("a sample of no messages compares nothing: it is above 0%");
+  }
+  plan_.secondary = spec_.shadow_secondary;
+  StagePlan stage;
+  stage.role = StageRole::kShadow;
+  stage.duration_ns = spec_.shadow_duration_ns.value_or(kDefaultShadowNs);
+  if (stage.duration_ns <= 0) Fault("a shadow of 0s sees no message");
+  stage.duration_ns = Scaled(std::max<int64_t>(stage.duration_ns, 0));
+  stage.min_samples = 1;
+  plan_.stages.push_back(stage);
 }
 
 void Resolver::AddDefaults() {
@@ -207,6 +274,10 @@ void Resolver::AddDefaults() {
     plan_.notes.push_back(
         StrCat("no rollback_on given: ", FormatCondition(plan_.conditions.back())));
   }
+  plan_.compare_errors = spec_.strategy == Strategy::kCanary;
+  if (spec_.strategy == Strategy::kShadow && !spec_.shadow_duration_ns.has_value()) {
+    plan_.notes.push_back(StrCat("no duration given: ", FormatDuration(kDefaultShadowNs)));
+  }
   if (context_.time_scale > 1) {
     plan_.notes.push_back(StrCat("stage durations are divided by ", context_.time_scale));
   }
@@ -216,41 +287,39 @@ void Resolver::SkipWhatNeedsStable() {
   if (context_.has_stable) return;
   if (!plan_.stages.empty()) {
     plan_.notes.push_back(
-        "no revision serves yet: the canary stages are skipped, this one gets all traffic at once");
+        "no revision serves yet: the stages are skipped, this one gets all traffic at once");
   }
   if (!plan_.conditions.empty()) {
     plan_.notes.push_back("rollback_on is not watched: there is nothing to roll back to");
   }
   plan_.stages.clear();
   plan_.conditions.clear();
+  plan_.compare_errors = false;
+  plan_.history = 0;
 }
 
 absl::StatusOr<DeploymentPlan> Resolver::Run() {
-  if (spec_.strategy != Strategy::kDirect && spec_.strategy != Strategy::kCanary) {
-    return WithFix(WithReason(absl::UnimplementedError(
-                                  StrCat("the strategy ", StrategyName(spec_.strategy),
-                                         " is not carried out by this version of Caxton")),
-                              "NOT_CARRIED_OUT"),
-                   "use the strategy canary or direct");
+  if (spec_.strategy == Strategy::kShadow && !context_.has_stable) {
+    return WithFix(
+        WithReason(absl::FailedPreconditionError(
+                       "there is nothing to shadow: no revision of this agent serves yet"),
+                   "NO_STABLE"),
+        "deploy a first revision with the strategy direct");
   }
   plan_.strategy = spec_.strategy;
   plan_.stick = spec_.stick;
   plan_.on_inconclusive = spec_.on_inconclusive;
   plan_.queue = spec_.queue;
+  plan_.promote = spec_.promote;
   CheckSizes();
+  plan_.history = spec_.history.value_or(0);
   if (faults_.empty()) TakeStages();
+  TakeShadow();
   TakeConditions();
   if (!faults_.empty()) {
     const std::string separator = faults_.size() == 1 ? " " : "\n  ";
     return absl::InvalidArgumentError(
         StrCat("the deployment plan is impossible:", separator, absl::StrJoin(faults_, separator)));
-  }
-  if (!later_.empty()) {
-    return WithFix(
-        WithReason(absl::UnimplementedError(StrCat(absl::StrJoin(later_, ", "),
-                                                   ": not carried out by this version of Caxton")),
-                   "NOT_CARRIED_OUT"),
-        "use error_rate and p99_latency conditions, and promote: on_time");
   }
   AddDefaults();
   SkipWhatNeedsStable();
@@ -275,8 +344,15 @@ absl::Status CheckCarriedOut(const DeploymentFile& file) {
 std::string DescribeStages(const DeploymentPlan& plan) {
   std::string text;
   for (const StagePlan& stage : plan.stages) {
-    StrAppend(&text, FormatShare(stage.weight_ppm), " for ", FormatDuration(stage.duration_ns),
-              stage.pause ? " then promote" : "", ", ");
+    if (stage.role == StageRole::kShadow) {
+      return StrCat("shadow of ", FormatShare(plan.sample_ppm), " for ",
+                    FormatDuration(stage.duration_ns));
+    }
+    const bool preview = stage.role == StageRole::kPreview;
+    StrAppend(&text, preview ? std::string("warm and waiting") : FormatShare(stage.weight_ppm));
+    if (stage.duration_ns > 0) StrAppend(&text, " for ", FormatDuration(stage.duration_ns));
+    if (stage.pause) StrAppend(&text, stage.duration_ns > 0 ? " then promote" : " until promote");
+    text += ", ";
   }
   return text + "full";
 }
@@ -285,9 +361,9 @@ void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
   out.U8(static_cast<uint8_t>(plan.strategy));
   out.I64(plan.validate_limit_ns);
   out.I64(plan.warm_up_limit_ns);
-  out.I64(plan.warm_up_hold_ns);
   out.U32(static_cast<uint32_t>(plan.stages.size()));
   for (const StagePlan& stage : plan.stages) {
+    out.U8(static_cast<uint8_t>(stage.role));
     out.U32(stage.weight_ppm);
     out.I64(stage.duration_ns);
     out.I64(stage.min_samples);
@@ -302,21 +378,29 @@ void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
   out.U8(static_cast<uint8_t>(plan.on_inconclusive));
   out.U8(static_cast<uint8_t>(plan.queue));
   out.I64(plan.cleanup_ns);
+  out.Bool(plan.compare_errors);
+  out.U8(static_cast<uint8_t>(plan.promote));
+  out.U32(static_cast<uint32_t>(plan.history));
+  out.Bool(plan.compare.outputs);
+  out.Bool(plan.compare.performance);
+  out.Bool(plan.compare.resources);
+  out.U32(plan.sample_ppm);
+  out.Bool(plan.secondary);
   out.U32(static_cast<uint32_t>(plan.notes.size()));
   for (const std::string& note : plan.notes) out.Bytes(note);
 }
 
 DeploymentPlan ReadPlan(ByteReader& in) {
-  constexpr size_t kStageBytes = 21;
+  constexpr size_t kStageBytes = 22;
   constexpr size_t kConditionBytes = 9;
   DeploymentPlan plan;
   plan.strategy = ReadEnum<Strategy>(in, kStrategyCount);
   plan.validate_limit_ns = in.I64();
   plan.warm_up_limit_ns = in.I64();
-  plan.warm_up_hold_ns = in.I64();
   const uint32_t stages = ReadCount(in, kStageBytes);
   for (uint32_t i = 0; i < stages && in.ok(); ++i) {
     StagePlan stage;
+    stage.role = ReadEnum<StageRole>(in, kStageRoleCount);
     stage.weight_ppm = in.U32();
     stage.duration_ns = in.I64();
     stage.min_samples = in.I64();
@@ -336,10 +420,20 @@ DeploymentPlan ReadPlan(ByteReader& in) {
   plan.on_inconclusive = ReadEnum<OnInconclusive>(in, 3);
   plan.queue = ReadEnum<QueuePolicy>(in, 3);
   plan.cleanup_ns = in.I64();
+  plan.compare_errors = in.Bool();
+  plan.promote = ReadEnum<PromoteWhen>(in, 2);
+  const uint32_t history = in.U32();
+  if (history > kMaxHistory) in.Fail();
+  plan.history = static_cast<int32_t>(history);
+  plan.compare.outputs = in.Bool();
+  plan.compare.performance = in.Bool();
+  plan.compare.resources = in.Bool();
+  plan.sample_ppm = in.U32();
+  if (plan.sample_ppm > kFullWeightPpm) in.Fail();
+  plan.secondary = in.Bool();
   const uint32_t notes = ReadCount(in, 4);
   for (uint32_t i = 0; i < notes && in.ok(); ++i) plan.notes.push_back(in.BytesCopy());
-  for (int64_t duration :
-       {plan.validate_limit_ns, plan.warm_up_limit_ns, plan.warm_up_hold_ns, plan.cleanup_ns}) {
+  for (int64_t duration : {plan.validate_limit_ns, plan.warm_up_limit_ns, plan.cleanup_ns}) {
     if (!IsDuration(duration)) in.Fail();
   }
   return plan;

@@ -63,8 +63,10 @@ TEST(Plan, TimeScaleDividesStagesOnly) {
   StageSpec warm{.kind = StageKind::kWarmUp, .duration_ns = 60 * kTestSecond, .hold = true};
   spec.stages.insert(spec.stages.begin(), warm);
   const DeploymentPlan plan = *Resolve(spec, true, 60);
-  EXPECT_EQ(plan.stages[0].duration_ns, 5 * kTestSecond);
-  EXPECT_EQ(plan.warm_up_hold_ns, kTestSecond);
+  ASSERT_EQ(plan.stages.size(), 2u);
+  EXPECT_EQ(plan.stages[0].role, StageRole::kPreview);
+  EXPECT_EQ(plan.stages[0].duration_ns, kTestSecond);
+  EXPECT_EQ(plan.stages[1].duration_ns, 5 * kTestSecond);
   EXPECT_EQ(plan.warm_up_limit_ns, kDefaultWarmUpLimitNs);
   EXPECT_EQ(plan.cleanup_ns, 100 * kTestSecond);
   EXPECT_EQ(Resolve(Canary("5:2ms"), true, kMaxTimeScale)->stages[0].duration_ns, kMinStageNs);
@@ -72,27 +74,92 @@ TEST(Plan, TimeScaleDividesStagesOnly) {
   EXPECT_FALSE(Resolve(spec, true, kMaxTimeScale + 1).ok());
 }
 
-TEST(Plan, WhatIsLeftToLaterIsRefusedByName) {
+TEST(Plan, BlueGreenWaitsOnPurposeOnly) {
   DeploymentSpec spec;
   spec.strategy = Strategy::kBlueGreen;
-  absl::Status status = Resolve(spec).status();
-  EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_EQ(ReasonOf(status), "NOT_CARRIED_OUT");
-  EXPECT_TRUE(Contains(StdView(status.message()), "blue-green"));
-  EXPECT_FALSE(FixOf(status).empty());
+  EXPECT_TRUE(Resolve(spec)->stages.empty());
+  spec.stages = {{.kind = StageKind::kWarmUp, .duration_ns = 60 * kTestSecond},
+                 {.kind = StageKind::kSwitch}};
+  EXPECT_TRUE(Resolve(spec)->stages.empty());
+  EXPECT_EQ(Resolve(spec)->warm_up_limit_ns, 60 * kTestSecond);
+  spec.stages[0].hold = true;
+  EXPECT_EQ(
+      Resolve(spec)->stages,
+      std::vector<StagePlan>({{.duration_ns = 60 * kTestSecond, .role = StageRole::kPreview}}));
+  spec.stages[1].pause = true;
+  ASSERT_EQ(Resolve(spec)->stages.size(), 1u);
+  EXPECT_TRUE(Resolve(spec)->stages[0].pause);
+  EXPECT_EQ(DescribeStages(*Resolve(spec)), "warm and waiting for 1m then promote, full");
+  spec.stages.erase(spec.stages.begin());
+  EXPECT_EQ(DescribeStages(*Resolve(spec)), "warm and waiting until promote, full");
+  EXPECT_TRUE(Resolve(spec, false)->stages.empty());
+}
+
+TEST(Plan, Shadow) {
+  DeploymentSpec spec;
   spec.strategy = Strategy::kShadow;
-  EXPECT_TRUE(Contains(Why(spec), "shadow"));
-  spec = Canary();
-  spec.promote = PromoteWhen::kEarly;
-  EXPECT_EQ(Resolve(spec).status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_TRUE(Contains(Why(spec), "promote: early"));
-  for (const char* condition :
-       {"error_ratio > 2", "memory > 1Mi", "cpu > 500m", "fuel_ratio > 2"}) {
-    spec = Canary();
+  const DeploymentPlan plain = *Resolve(spec);
+  ASSERT_EQ(plain.stages.size(), 1u);
+  EXPECT_EQ(plain.stages[0].role, StageRole::kShadow);
+  EXPECT_EQ(plain.stages[0].duration_ns, kDefaultShadowNs);
+  EXPECT_EQ(plain.sample_ppm, kFullWeightPpm);
+  EXPECT_TRUE(plain.compare.outputs && plain.compare.performance && plain.compare.resources);
+  EXPECT_EQ(DescribeStages(plain), "shadow of 100% for 10m");
+  const absl::Status alone = Resolve(spec, false).status();
+  EXPECT_EQ(alone.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(ReasonOf(alone), "NO_STABLE");
+  EXPECT_FALSE(FixOf(alone).empty());
+
+  spec.shadow_compare = {"resource_usage"};
+  spec.shadow_sample_ppm = 10'000;
+  spec.shadow_secondary = true;
+  spec.shadow_fail_on = {*ParseCondition("differs > 1%"), *ParseCondition("fuel_ratio > 2")};
+  const DeploymentPlan plan = *Resolve(spec);
+  EXPECT_FALSE(plan.compare.outputs || plan.compare.performance);
+  EXPECT_TRUE(plan.compare.resources && plan.secondary);
+  EXPECT_EQ(plan.sample_ppm, 10'000u);
+  EXPECT_EQ(plan.conditions, spec.shadow_fail_on);
+
+  spec.shadow_compare = {"outputs"};
+  EXPECT_TRUE(Contains(Why(spec), "output_equivalence"));
+  spec.shadow_compare.clear();
+  spec.shadow_fail_on = {*ParseCondition("error_rate > 1%")};
+  EXPECT_TRUE(Contains(Why(spec), "fail_on names error_rate"));
+  spec.shadow_fail_on.clear();
+  spec.rollback_on = {*ParseCondition("error_rate > 1%")};
+  EXPECT_TRUE(Contains(Why(spec), "use fail_on"));
+  spec.rollback_on.clear();
+  spec.shadow_sample_ppm = 0;
+  EXPECT_TRUE(Contains(Why(spec), "above 0%"));
+}
+
+TEST(Plan, JudgedByEveryMetricAndByComparison) {
+  for (const char* condition : {"error_ratio > 2", "memory > 1Mi", "cpu > 500m", "fuel_ratio > 2",
+                                "p50_latency > 10ms", "p95_latency > 20ms"}) {
+    DeploymentSpec spec = Canary();
     spec.rollback_on = {*ParseCondition(condition)};
-    EXPECT_EQ(Resolve(spec).status().code(), absl::StatusCode::kUnimplemented) << condition;
-    EXPECT_TRUE(Contains(Why(spec), MetricKindName(spec.rollback_on[0].metric)));
+    const auto plan = Resolve(spec);
+    ASSERT_TRUE(plan.ok()) << condition;
+    EXPECT_TRUE(plan->compare_errors);
+    EXPECT_EQ(FormatCondition(plan->conditions[0]), condition);
   }
+  DeploymentSpec spec = Canary();
+  spec.promote = PromoteWhen::kEarly;
+  EXPECT_EQ(Resolve(spec)->promote, PromoteWhen::kEarly);
+  spec.rollback_on = {*ParseCondition("differs > 1%")};
+  EXPECT_TRUE(Contains(Why(spec), "differs is what a shadow's fail_on looks at"));
+  DeploymentSpec direct;
+  EXPECT_FALSE(Resolve(direct)->compare_errors);
+  direct.promote = PromoteWhen::kEarly;
+  EXPECT_TRUE(Contains(Why(direct), "promote: early"));
+  direct = {};
+  direct.history = kMaxHistory;
+  EXPECT_EQ(Resolve(direct)->history, kMaxHistory);
+  direct.history = kMaxHistory + 1;
+  EXPECT_TRUE(Contains(Why(direct), "history"));
+}
+
+TEST(Plan, StateIsRefusedByName) {
   DeploymentFile file;
   EXPECT_TRUE(CheckCarriedOut(file).ok());
   file.state_on_rollback = "keep";

@@ -53,7 +53,7 @@ class FileReader final {
   void Stage(const YamlNode& node);
   void Canary(const YamlNode& node, StageSpec* stage);
   void WarmUp(const YamlNode& node, StageSpec* stage);
-  void Conditions(const YamlNode& node);
+  void Conditions(const YamlNode& node, std::string_view what, std::vector<Condition>* to);
   void Compare(const YamlNode& node);
   void Resources(const YamlNode& node);
   void Delivery(const YamlNode& node);
@@ -168,6 +168,13 @@ auto Only(std::string_view word, std::string_view instead) {
   };
 }
 
+// True: it waits for `promote`.
+absl::StatusOr<bool> ParseSwitch(std::string_view text) {
+  if (text == "instant" || text == "manual") return text == "manual";
+  return absl::InvalidArgumentError(StrCat(Quoted(text), " is not taken: switch is instant, or ",
+                                           "manual to wait for `caxton deployment promote`"));
+}
+
 DeploymentFile FileReader::Read(const YamlNode& root) {
   if (root.kind == Kind::kNull) {
     faults_.push_back({1, 1, "the deployment file is empty"});
@@ -192,7 +199,7 @@ void FileReader::Deployment(const YamlNode& node) {
       node, "deployment",
       {{"strategy", [&](const YamlNode& n) { Take(n, "strategy", ParseStrategy, &spec.strategy); }},
        {"stages", [&](const YamlNode& n) { Stages(n); }},
-       {"rollback_on", [&](const YamlNode& n) { Conditions(n); }},
+       {"rollback_on", [&](const YamlNode& n) { Conditions(n, "rollback_on", &spec.rollback_on); }},
        {"stick", [&](const YamlNode& n) { Take(n, "stick", ParseStick, &spec.stick); }},
        {"on_inconclusive",
         [&](const YamlNode& n) {
@@ -204,7 +211,12 @@ void FileReader::Deployment(const YamlNode& node) {
         [&](const YamlNode& n) { Take(n, "cleanup", ParseDurationNs, &spec.cleanup_ns); }},
        {"duration",
         [&](const YamlNode& n) { Take(n, "duration", ParseDurationNs, &spec.shadow_duration_ns); }},
-       {"compare", [&](const YamlNode& n) { Compare(n); }}});
+       {"compare", [&](const YamlNode& n) { Compare(n); }},
+       {"sample",
+        [&](const YamlNode& n) { Take(n, "sample", ParseSharePpm, &spec.shadow_sample_ppm); }},
+       {"secondary", [&](const YamlNode& n) { TakeFlag(n, "secondary", &spec.shadow_secondary); }},
+       {"fail_on", [&](const YamlNode& n) { Conditions(n, "fail_on", &spec.shadow_fail_on); }},
+       {"history", [&](const YamlNode& n) { TakeCount(n, "history", &spec.history); }}});
 }
 
 void FileReader::Stages(const YamlNode& node) {
@@ -240,7 +252,7 @@ void FileReader::Stage(const YamlNode& node) {
           {"switch",
            [&](const YamlNode& n) {
              stage.kind = StageKind::kSwitch;
-             Take(n, "switch", Only("instant", "switch is instant"), &word);
+             Take(n, "switch", ParseSwitch, &stage.pause);
            }},
           {"cleanup", [&](const YamlNode& n) { duration(n, StageKind::kCleanup); }}});
   if (faults_.size() == before) file_.spec.stages.push_back(stage);
@@ -279,18 +291,19 @@ void FileReader::Canary(const YamlNode& node, StageSpec* stage) {
   if (!weight) Fault(node, "this canary stage has no weight");
 }
 
-void FileReader::Conditions(const YamlNode& node) {
-  if (!IsList(node, "rollback_on")) return;
+void FileReader::Conditions(const YamlNode& node, std::string_view what,
+                            std::vector<Condition>* to) {
+  if (!IsList(node, what)) return;
   if (node.items.size() > kMaxRollbackConditions) {
-    Fault(node, StrCat("rollback_on has ", node.items.size(), " entries, the limit is ",
+    Fault(node, StrCat(what, " has ", node.items.size(), " entries, the limit is ",
                        kMaxRollbackConditions));
     return;
   }
   for (const YamlNode& item : node.items) {
     Condition condition;
     const size_t before = faults_.size();
-    Take(item, "rollback_on", ParseCondition, &condition);
-    if (faults_.size() == before) file_.spec.rollback_on.push_back(condition);
+    Take(item, what, ParseCondition, &condition);
+    if (faults_.size() == before) to->push_back(condition);
   }
 }
 

@@ -42,7 +42,7 @@ TEST(DeploymentFile, PublishedCanary) {
   EXPECT_EQ(DescribeStages(plan), "5% for 5m, 25% for 10m, 50% for 10m, full");
 }
 
-TEST(DeploymentFile, PublishedBlueGreenAndShadowParseAndAreRefusedByName) {
+TEST(DeploymentFile, PublishedBlueGreenAndShadow) {
   const DeploymentFile green = *ParseDeploymentFile(DataFile("blue-green.yaml"), "blue-green.yaml");
   EXPECT_EQ(green.spec.strategy, Strategy::kBlueGreen);
   ASSERT_EQ(green.spec.stages.size(), 4u);
@@ -54,10 +54,29 @@ TEST(DeploymentFile, PublishedBlueGreenAndShadowParseAndAreRefusedByName) {
   EXPECT_EQ(
       shadow.spec.shadow_compare,
       (std::vector<std::string>{"output_equivalence", "performance_metrics", "resource_usage"}));
-  for (const DeploymentFile& file : {green, shadow}) {
-    EXPECT_EQ(ResolvePlan(file.spec, {.has_stable = true}).status().code(),
-              absl::StatusCode::kUnimplemented);
-  }
+  const DeploymentPlan switched = *ResolvePlan(green.spec, {.has_stable = true});
+  EXPECT_EQ(DescribeStages(switched), "full");
+  EXPECT_EQ(switched.warm_up_limit_ns, 60 * kS);
+  EXPECT_EQ(switched.cleanup_ns, 300 * kS);
+  EXPECT_EQ(DescribeStages(*ResolvePlan(shadow.spec, {.has_stable = true})),
+            "shadow of 100% for 1h");
+}
+
+TEST(DeploymentFile, ShadowAndHistoryFields) {
+  const auto parsed = ParseDeploymentFile(
+      "deployment: { strategy: shadow, sample: 10%, secondary: true, history: 50,"
+      " fail_on: [ differs > 1% ] }",
+      "x.yaml");
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->spec.shadow_sample_ppm, 100'000u);
+  EXPECT_TRUE(parsed->spec.shadow_secondary);
+  EXPECT_EQ(parsed->spec.history, 50);
+  ASSERT_EQ(parsed->spec.shadow_fail_on.size(), 1u);
+  EXPECT_EQ(parsed->spec.shadow_fail_on[0].metric, MetricKind::kDiffers);
+  const auto manual = ParseDeploymentFile("deployment: { stages: [ switch: manual ] }", "x.yaml");
+  ASSERT_TRUE(manual.ok());
+  EXPECT_TRUE(manual->spec.stages[0].pause);
+  EXPECT_FALSE(ParseDeploymentFile("deployment: { stages: [ switch: later ] }", "x.yaml").ok());
 }
 
 TEST(DeploymentFile, LongForm) {

@@ -59,6 +59,15 @@ absl::Status CheckFormat(Store* store, RowBatch* rows) {
                 "start the Caxton that wrote it, or a newer one"),
         "JOURNAL_TOO_NEW");
   }
+  if (*format < kOldestFormatVersion) {
+    return WithReason(
+        WithFix(absl::FailedPreconditionError(StrCat(
+                    "the journal was written by a Caxton from before its first release (format ",
+                    *format, ", this one reads ", kOldestFormatVersion, " to ", kFormatVersion,
+                    "); nothing was changed")),
+                "start the Caxton that wrote it, or choose another --data-dir"),
+        "JOURNAL_TOO_OLD");
+  }
   return absl::OkStatus();
 }
 

@@ -39,9 +39,22 @@ TEST(Open, RefusesANewerFormatAndChangesNothing) {
   const uint64_t writes = h.store.writes();
   const absl::Status status = h.TryOpen();
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
-  EXPECT_NE(status.message().find("written by a newer Caxton (format 2, this one reads up to 1)"),
+  EXPECT_NE(status.message().find("written by a newer Caxton (format 3, this one reads up to 2)"),
             absl::string_view::npos)
       << status;
+  EXPECT_FALSE(FixOf(status).empty());
+  EXPECT_EQ(h.store.writes(), writes);
+}
+
+TEST(Open, RefusesAFormatFromBeforeTheFirstRelease) {
+  JournalHarness h;
+  h.Kill();
+  std::string older;
+  ByteWriter(&older).U32(kOldestFormatVersion - 1);
+  WriteRow(&h.store, Table::kMeta, "format", older);
+  const uint64_t writes = h.store.writes();
+  const absl::Status status = h.TryOpen();
+  EXPECT_EQ(ReasonOf(status), "JOURNAL_TOO_OLD");
   EXPECT_FALSE(FixOf(status).empty());
   EXPECT_EQ(h.store.writes(), writes);
 }

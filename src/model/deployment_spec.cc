@@ -21,7 +21,8 @@ constexpr std::array<std::string_view, kStrategyCount> kStrategyNames = {"direct
 constexpr std::array<std::string_view, kStageKindCount> kStageKindNames = {
     "validate", "warm_up", "canary", "full", "switch", "cleanup"};
 constexpr std::array<std::string_view, kMetricKindCount> kMetricKindNames = {
-    "error_rate", "p99_latency", "error_ratio", "memory", "cpu", "fuel_ratio"};
+    "error_rate", "p99_latency", "error_ratio", "memory", "cpu",
+    "fuel_ratio", "p50_latency", "p95_latency", "differs"};
 constexpr std::array<std::string_view, 2> kStickNames = {"key", "message"};
 constexpr std::array<std::string_view, 3> kOnInconclusiveNames = {"pause", "rollback", "promote"};
 constexpr std::array<std::string_view, 2> kPromoteWhenNames = {"on_time", "early"};
@@ -82,19 +83,23 @@ absl::StatusOr<double> ParseFactor(std::string_view text) {
 
 absl::StatusOr<double> ParseLimit(MetricKind metric, std::string_view text) {
   switch (metric) {
-    case MetricKind::kErrorRate: {
+    case MetricKind::kErrorRate:
+    case MetricKind::kDiffers: {
       ASSIGN_OR_RETURN(const uint32_t ppm, ParseSharePpm(text));
       if (ppm == kFullWeightPpm) {
-        return WithFix(absl::InvalidArgumentError("an error rate is never above 100%"),
-                       "write a smaller share, such as error_rate > 5%");
+        return WithFix(absl::InvalidArgumentError("a share is never above 100%"),
+                       StrCat("write a smaller one, such as ", MetricKindName(metric), " > 5%"));
       }
       return static_cast<double>(ppm) / kFullWeightPpm;
     }
+    case MetricKind::kP50Latency:
+    case MetricKind::kP95Latency:
     case MetricKind::kP99Latency: {
       ASSIGN_OR_RETURN(const int64_t duration, ParseDurationNs(text));
       if (duration == 0) {
         return WithFix(absl::InvalidArgumentError("every step takes longer than 0s"),
-                       "write the slowest latency you accept, such as p99_latency > 100ms");
+                       StrCat("write the slowest latency you accept, such as ",
+                              MetricKindName(metric), " > 100ms"));
       }
       return static_cast<double>(duration);
     }
@@ -206,8 +211,11 @@ std::string FormatCondition(const Condition& condition) {
   std::string limit;
   switch (condition.metric) {
     case MetricKind::kErrorRate:
+    case MetricKind::kDiffers:
       limit = FormatShare(static_cast<uint32_t>(std::lround(condition.limit * kFullWeightPpm)));
       break;
+    case MetricKind::kP50Latency:
+    case MetricKind::kP95Latency:
     case MetricKind::kP99Latency:
       limit = FormatDuration(std::llround(condition.limit));
       break;

@@ -55,6 +55,21 @@ Condition ReadCondition(ByteReader& r) {
   return condition;
 }
 
+void WriteConditions(const std::vector<Condition>& conditions, ByteWriter& w) {
+  w.U32(static_cast<uint32_t>(conditions.size()));
+  for (const Condition& condition : conditions) {
+    w.U8(static_cast<uint8_t>(condition.metric));
+    w.F64(condition.limit);
+  }
+}
+
+std::vector<Condition> ReadConditions(ByteReader& r) {
+  std::vector<Condition> conditions;
+  const uint32_t count = ReadCount(r, kMinConditionBytes);
+  for (uint32_t i = 0; i < count && r.ok(); ++i) conditions.push_back(ReadCondition(r));
+  return conditions;
+}
+
 }  // namespace
 
 void EncodeSpec(const DeploymentSpec& spec, std::string* out) {
@@ -63,11 +78,7 @@ void EncodeSpec(const DeploymentSpec& spec, std::string* out) {
   w.U8(static_cast<uint8_t>(spec.strategy));
   w.U32(static_cast<uint32_t>(spec.stages.size()));
   for (const StageSpec& stage : spec.stages) WriteStage(stage, w);
-  w.U32(static_cast<uint32_t>(spec.rollback_on.size()));
-  for (const Condition& condition : spec.rollback_on) {
-    w.U8(static_cast<uint8_t>(condition.metric));
-    w.F64(condition.limit);
-  }
+  WriteConditions(spec.rollback_on, w);
   w.U8(static_cast<uint8_t>(spec.stick));
   w.U8(static_cast<uint8_t>(spec.on_inconclusive));
   w.U8(static_cast<uint8_t>(spec.promote));
@@ -76,6 +87,10 @@ void EncodeSpec(const DeploymentSpec& spec, std::string* out) {
   WriteOptional(spec.shadow_duration_ns, w);
   w.U32(static_cast<uint32_t>(spec.shadow_compare.size()));
   for (const std::string& compare : spec.shadow_compare) w.Bytes(compare);
+  WriteOptional(spec.history, w);
+  WriteOptional(spec.shadow_sample_ppm, w);
+  w.Bool(spec.shadow_secondary);
+  WriteConditions(spec.shadow_fail_on, w);
 }
 
 absl::StatusOr<DeploymentSpec> DecodeSpec(std::string_view bytes) {
@@ -85,10 +100,7 @@ absl::StatusOr<DeploymentSpec> DecodeSpec(std::string_view bytes) {
   spec.strategy = ReadEnum<Strategy>(r, kStrategyCount);
   const uint32_t stages = ReadCount(r, kMinStageBytes);
   for (uint32_t i = 0; i < stages && r.ok(); ++i) spec.stages.push_back(ReadStage(r));
-  const uint32_t conditions = ReadCount(r, kMinConditionBytes);
-  for (uint32_t i = 0; i < conditions && r.ok(); ++i) {
-    spec.rollback_on.push_back(ReadCondition(r));
-  }
+  spec.rollback_on = ReadConditions(r);
   spec.stick = ReadEnum<Stick>(r, 2);
   spec.on_inconclusive = ReadEnum<OnInconclusive>(r, 3);
   spec.promote = ReadEnum<PromoteWhen>(r, 2);
@@ -97,6 +109,16 @@ absl::StatusOr<DeploymentSpec> DecodeSpec(std::string_view bytes) {
   spec.shadow_duration_ns = ReadOptional(r);
   const uint32_t compares = ReadCount(r, kMinCompareBytes);
   for (uint32_t i = 0; i < compares && r.ok(); ++i) spec.shadow_compare.push_back(r.BytesCopy());
+  if (const auto history = ReadOptional(r); history.has_value()) {
+    if (*history < 0 || *history > kMaxHistory) r.Fail();
+    spec.history = static_cast<int32_t>(*history);
+  }
+  if (const auto sample = ReadOptional(r); sample.has_value()) {
+    if (*sample < 0 || *sample > kFullWeightPpm) r.Fail();
+    spec.shadow_sample_ppm = static_cast<uint32_t>(*sample);
+  }
+  spec.shadow_secondary = r.Bool();
+  spec.shadow_fail_on = ReadConditions(r);
   if (spec.cleanup_ns.value_or(0) < 0 || spec.shadow_duration_ns.value_or(0) < 0) r.Fail();
   RETURN_IF_ERROR(r.Finish("deployment spec"));
   return spec;

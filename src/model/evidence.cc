@@ -18,6 +18,8 @@ void EncodeObservation(const Observation& observation, std::string* out) {
   w.I64(observation.at_ms);
   w.I64(observation.latency_ns);
   w.U64(observation.fuel);
+  w.U64(observation.memory_bytes);
+  w.I64(observation.run_ns);
 }
 
 absl::StatusOr<Observation> DecodeObservation(std::string_view bytes) {
@@ -32,7 +34,9 @@ absl::StatusOr<Observation> DecodeObservation(std::string_view bytes) {
   o.at_ms = r.I64();
   o.latency_ns = r.I64();
   o.fuel = r.U64();
-  if (o.weight_ppm > kFullWeightPpm || o.at_ms < 0 || o.latency_ns < 0) r.Fail();
+  o.memory_bytes = r.U64();
+  o.run_ns = r.I64();
+  if (o.weight_ppm > kFullWeightPpm || o.at_ms < 0 || o.latency_ns < 0 || o.run_ns < 0) r.Fail();
   RETURN_IF_ERROR(r.Finish("evidence"));
   return o;
 }

@@ -17,6 +17,7 @@ inline constexpr size_t kMaxFileFaults = 20;     // reported at once
 // Plans.
 inline constexpr int64_t kDefaultValidateLimitNs = int64_t{30} * 1'000'000'000;
 inline constexpr int64_t kDefaultWarmUpLimitNs = int64_t{60} * 1'000'000'000;
+inline constexpr int64_t kDefaultShadowNs = int64_t{600} * 1'000'000'000;
 inline constexpr int64_t kDefaultCleanupNs = int64_t{300} * 1'000'000'000;
 inline constexpr int64_t kSmallStageNs =
     int64_t{300} * 1'000'000'000;  // stages up to kSmallStagePpm

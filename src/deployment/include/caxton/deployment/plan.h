@@ -15,12 +15,28 @@
 
 namespace caxton::deployment {
 
-// One canary stage.
+enum class StageRole : uint8_t {
+  kCanary = 0,
+  kPreview = 1,  // blue-green: warm and waiting; reached by preview messages only
+  kShadow = 2,   // runs copies; never answers
+};
+inline constexpr uint8_t kStageRoleCount = 3;
+
+// What a shadow compares; at least one.
+struct ShadowCompare {
+  bool outputs = true;      // output_equivalence
+  bool performance = true;  // performance_metrics: latency, processor time, fuel
+  bool resources = true;    // resource_usage: memory
+  friend bool operator==(const ShadowCompare&, const ShadowCompare&) = default;
+};
+
+// One stage between warm and full.
 struct StagePlan {
-  uint32_t weight_ppm = 0;
+  uint32_t weight_ppm = 0;  // canary only
   int64_t duration_ns = 0;  // already divided by the time scale
   int64_t min_samples = 0;
   bool pause = false;  // waits for `promote` at its end
+  StageRole role = StageRole::kCanary;
   friend bool operator==(const StagePlan&, const StagePlan&) = default;
 };
 
@@ -28,13 +44,19 @@ struct DeploymentPlan {
   Strategy strategy = Strategy::kDirect;
   int64_t validate_limit_ns = 0;  // upper bounds, not waits
   int64_t warm_up_limit_ns = 0;
-  int64_t warm_up_hold_ns = 0;        // > 0: wait this long on purpose once warm
   std::vector<StagePlan> stages;      // weights rise; empty: straight to full
-  std::vector<Condition> conditions;  // empty: not judged
+  std::vector<Condition> conditions;  // rollback_on, or a shadow's fail_on
+  bool compare_errors = false;        // canary: the sequential comparison with stable (factor 1)
+  PromoteWhen promote = PromoteWhen::kOnTime;
   Stick stick = Stick::kKey;
   OnInconclusive on_inconclusive = OnInconclusive::kPause;
   QueuePolicy queue = QueuePolicy::kWait;
-  int64_t cleanup_ns = 0;          // how long the old revision stays warm
+  int64_t cleanup_ns = 0;  // how long the old revision stays warm
+  int32_t history = 0;     // messages replayed and compared before any traffic
+  // Shadow only.
+  ShadowCompare compare;
+  uint32_t sample_ppm = 0;         // share of the messages that is mirrored
+  bool secondary = false;          // stable runs a second time beside it
   std::vector<std::string> notes;  // what was decided for the user and why, to be shown
   friend bool operator==(const DeploymentPlan&, const DeploymentPlan&) = default;
 };
@@ -44,9 +66,8 @@ struct PlanContext {
   int64_t time_scale = 1;   // divides stage durations and warm-up holds; --dev only
 };
 
-// All faults at once, as one INVALID_ARGUMENT with a line each. What this version does not carry
-// out (blue-green, shadow, comparisons with stable, early promotion) is UNIMPLEMENTED, by name,
-// reason NOT_CARRIED_OUT.
+// All faults at once, as one INVALID_ARGUMENT with a line each. A shadow of an agent that no
+// revision serves is FAILED_PRECONDITION, reason NO_STABLE.
 absl::StatusOr<DeploymentPlan> ResolvePlan(const DeploymentSpec& spec, const PlanContext& context);
 
 // UNIMPLEMENTED for parts of a file outside the spec that are not carried out yet (state).

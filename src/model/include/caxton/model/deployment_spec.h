@@ -37,7 +37,7 @@ struct StageSpec {
   std::optional<int64_t> duration_ns;  // unset: the kind's default
   uint32_t weight_ppm = 0;             // canary only
   std::optional<int64_t> min_samples;  // canary only, default 100
-  bool pause = false;                  // canary only: wait for `promote` at its end
+  bool pause = false;                  // canary, switch: wait for `promote` at its end
   bool hold = false;                   // warm_up only: wait the whole duration on purpose
 
   friend bool operator==(const StageSpec&, const StageSpec&) = default;
@@ -50,12 +50,15 @@ absl::StatusOr<std::vector<StageSpec>> ParseStages(std::string_view text);
 enum class MetricKind : uint8_t {
   kErrorRate = 0,   // limit: share of first runs, 0..1
   kP99Latency = 1,  // limit: nanoseconds
-  kErrorRatio = 2,  // limit: a factor against stable (later issue)
-  kMemory = 3,      // limit: bytes (later issue)
-  kCpu = 4,         // limit: millicores (later issue)
-  kFuelRatio = 5,   // limit: a factor (later issue)
+  kErrorRatio = 2,  // limit: a factor against stable
+  kMemory = 3,      // limit: bytes of an instance
+  kCpu = 4,         // limit: millicores, the processor time a second of the candidate's first runs
+  kFuelRatio = 5,   // limit: a factor against stable
+  kP50Latency = 6,  // limit: nanoseconds
+  kP95Latency = 7,  // limit: nanoseconds
+  kDiffers = 8,     // limit: share of compared messages, 0..1; a shadow's fail_on only
 };
-inline constexpr uint8_t kMetricKindCount = 6;
+inline constexpr uint8_t kMetricKindCount = 9;
 std::string_view MetricKindName(MetricKind kind);  // "error_rate", ...
 
 struct Condition {
@@ -96,8 +99,13 @@ struct DeploymentSpec {
   PromoteWhen promote = PromoteWhen::kOnTime;
   QueuePolicy queue = QueuePolicy::kWait;
   std::optional<int64_t> cleanup_ns;
-  std::optional<int64_t> shadow_duration_ns;  // shadow only
-  std::vector<std::string> shadow_compare;    // shadow only, as written
+  std::optional<int32_t> history;  // replay that many of the agent's last messages before traffic
+  // Shadow only.
+  std::optional<int64_t> shadow_duration_ns;
+  std::vector<std::string> shadow_compare;    // as written; empty: everything
+  std::optional<uint32_t> shadow_sample_ppm;  // share of the messages that is mirrored; unset: all
+  bool shadow_secondary = false;  // run stable a second time, to see what differs by itself
+  std::vector<Condition> shadow_fail_on;
   friend bool operator==(const DeploymentSpec&, const DeploymentSpec&) = default;
 };
 

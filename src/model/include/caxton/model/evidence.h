@@ -30,6 +30,8 @@ struct Observation {
   int64_t at_ms = 0;        // of the deployment's traffic clock (downtime excluded)
   int64_t latency_ns = 0;   // dispatch to result
   uint64_t fuel = 0;
+  uint64_t memory_bytes = 0;  // of the instance, at the step's end
+  int64_t run_ns = 0;         // inside the instance: what the step took of a processor
   friend bool operator==(const Observation&, const Observation&) = default;
 };
 

@@ -26,6 +26,7 @@ inline constexpr size_t kMaxVersionLabelBytes = 64;
 inline constexpr size_t kMaxStages = 32;
 inline constexpr size_t kMaxRollbackConditions = 16;
 inline constexpr size_t kMaxShadowCompare = 16;
+inline constexpr int32_t kMaxHistory = 1000;  // messages replayed before a deployment's traffic
 inline constexpr int64_t kMaxMinSamples = 1'000'000'000;
 
 // Weights and shares are parts per million.
