@@ -112,6 +112,24 @@ absl::StatusOr<Envelope> FromWire(const v1::Envelope& in, bool want_reply) {
   return out;
 }
 
+namespace {
+
+absl::StatusOr<std::vector<Condition>> ConditionsFromWire(
+    const google::protobuf::RepeatedPtrField<std::string>& texts, std::string_view field) {
+  if (texts.size() > static_cast<int>(kMaxRollbackConditions)) {
+    return absl::InvalidArgumentError(
+        StrCat(field, ": at most ", kMaxRollbackConditions, " conditions"));
+  }
+  std::vector<Condition> conditions;
+  for (const std::string& text : texts) {
+    ASSIGN_OR_RETURN(const Condition condition, ParseCondition(text));
+    conditions.push_back(condition);
+  }
+  return conditions;
+}
+
+}  // namespace
+
 absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& in) {
   DeploymentSpec out;
   switch (in.strategy()) {
@@ -138,14 +156,7 @@ absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& in) {
     ASSIGN_OR_RETURN(StageSpec made, StageFromWire(stage));
     out.stages.push_back(std::move(made));
   }
-  if (in.rollback_on_size() > static_cast<int>(kMaxRollbackConditions)) {
-    return absl::InvalidArgumentError(
-        StrCat("rollback_on: at most ", kMaxRollbackConditions, " conditions"));
-  }
-  for (const std::string& text : in.rollback_on()) {
-    ASSIGN_OR_RETURN(Condition condition, ParseCondition(text));
-    out.rollback_on.push_back(condition);
-  }
+  ASSIGN_OR_RETURN(out.rollback_on, ConditionsFromWire(in.rollback_on(), "rollback_on"));
   if (in.stick() == v1::DeploymentSpec::MESSAGE) out.stick = Stick::kMessage;
   if (in.on_inconclusive() == v1::DeploymentSpec::ROLLBACK)
     out.on_inconclusive = OnInconclusive::kRollback;
@@ -163,6 +174,14 @@ absl::StatusOr<DeploymentSpec> FromWire(const v1::DeploymentSpec& in) {
     out.shadow_duration_ns = ns;
   }
   out.shadow_compare.assign(in.shadow_compare().begin(), in.shadow_compare().end());
+  ASSIGN_OR_RETURN(out.shadow_fail_on, ConditionsFromWire(in.shadow_fail_on(), "shadow_fail_on"));
+  if (!in.shadow_sample().empty()) {
+    ASSIGN_OR_RETURN(const uint32_t sample, ParseSharePpm(in.shadow_sample()));
+    out.shadow_sample_ppm = sample;
+  }
+  out.shadow_secondary = in.shadow_secondary();
+  if (in.history() != 0) out.history = in.history();
+  out.preview = in.preview();
   return out;
 }
 
@@ -215,12 +234,12 @@ absl::StatusOr<RevisionOverrides> FromWire(const v1::RevisionOverrides& in) {
 }
 
 absl::StatusOr<controller::DeployRequest> FromWire(const v1::DeployRequest& in) {
-  if (in.preview()) return NotCarriedOut("--preview");
   if (in.allow_breaking()) return NotCarriedOut("--allow-breaking");
   controller::DeployRequest out;
   out.agent = in.name();
   out.label = in.version();
   ASSIGN_OR_RETURN(out.spec, FromWire(in.spec()));
+  out.spec.preview |= in.preview();
   ASSIGN_OR_RETURN(out.overrides, FromWire(in.overrides()));
   out.force = in.force();
   out.validate_only = in.validate_only();

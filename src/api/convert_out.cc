@@ -77,18 +77,54 @@ void StatsToWire(const analysis::ArmNumbers& in, const Revision* revision, v1::R
   }
 }
 
+v1::Strategy StrategyToWire(Strategy strategy) {
+  return static_cast<v1::Strategy>(static_cast<int>(strategy) + 1);
+}
+
+v1::Stage::Kind KindToWire(deployment::StageRole role) {
+  switch (role) {
+    case deployment::StageRole::kCanary:
+      return v1::Stage::CANARY;
+    case deployment::StageRole::kPreview:
+      return v1::Stage::PREVIEW;
+    case deployment::StageRole::kShadow:
+      return v1::Stage::SHADOW_RUN;
+  }
+  return v1::Stage::KIND_UNSPECIFIED;
+}
+
+void ShadowToWire(const deployment::DeploymentPlan& plan, v1::DeploymentSpec* out) {
+  if (plan.compare.outputs) out->add_shadow_compare("output_equivalence");
+  if (plan.compare.performance) out->add_shadow_compare("performance_metrics");
+  if (plan.compare.resources) out->add_shadow_compare("resource_usage");
+  out->set_shadow_sample(FormatShare(plan.sample_ppm));
+  out->set_shadow_secondary(plan.secondary);
+  if (!plan.stages.empty()) {
+    SetDuration(plan.stages.back().duration_ns, out->mutable_shadow_duration());
+  }
+}
+
 void SpecToWire(const deployment::DeploymentPlan& plan, v1::DeploymentSpec* out) {
-  out->set_strategy(plan.strategy == Strategy::kCanary ? v1::CANARY : v1::DIRECT);
+  out->set_strategy(StrategyToWire(plan.strategy));
   for (const deployment::StagePlan& stage : plan.stages) {
     v1::Stage* wire = out->add_stages();
-    wire->set_kind(v1::Stage::CANARY);
-    wire->set_weight(FormatShare(stage.weight_ppm));
+    wire->set_kind(KindToWire(stage.role));
+    if (stage.role == deployment::StageRole::kCanary) {
+      wire->set_weight(FormatShare(stage.weight_ppm));
+    }
     SetDuration(stage.duration_ns, wire->mutable_duration());
     wire->set_min_samples(stage.min_samples);
     wire->set_pause(stage.pause);
   }
-  for (const Condition& condition : plan.conditions)
-    out->add_rollback_on(FormatCondition(condition));
+  const bool shadow = plan.strategy == Strategy::kShadow;
+  for (const Condition& condition : plan.conditions) {
+    (shadow ? out->add_shadow_fail_on() : out->add_rollback_on())
+        ->assign(FormatCondition(condition));
+  }
+  if (shadow) ShadowToWire(plan, out);
+  out->set_promote(plan.promote == PromoteWhen::kEarly ? v1::DeploymentSpec::EARLY
+                                                       : v1::DeploymentSpec::ON_TIME);
+  out->set_history(plan.history);
   SetDuration(plan.cleanup_ns, out->mutable_cleanup());
   out->set_stick(plan.stick == Stick::kMessage ? v1::DeploymentSpec::MESSAGE
                                                : v1::DeploymentSpec::KEY);
@@ -150,6 +186,10 @@ std::string ReasonOfEnd(const deployment::DeploymentStatus& s) {
       return "SUPERSEDED";
     case EndCause::kRemoved:
       return "REMOVED";
+    case EndCause::kShadowOver:
+      return "SHADOW_OVER";
+    case EndCause::kGroup:
+      return "GROUP";
   }
   return "";
 }
@@ -245,7 +285,7 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   out->set_deployment_id(deployment::DeploymentName(s.id));
   out->set_agent(s.agent);
   out->set_state(StateToWire(s.state));
-  out->set_strategy(s.plan.strategy == Strategy::kCanary ? v1::CANARY : v1::DIRECT);
+  out->set_strategy(StrategyToWire(s.plan.strategy));
   out->set_revision(RevisionName(s.agent, s.candidate.number));
   out->set_version(s.label);
   out->set_module_digest(s.module.ToHex());
@@ -273,6 +313,7 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   out->set_inconclusive(s.paused == PauseReason::kInconclusive ||
                         s.paused == PauseReason::kJudgeError);
   out->set_aborted(s.aborted());
+  out->set_preview_ready(s.prepared && s.Role() == deployment::StageRole::kPreview);
   out->set_superseded(s.cause == EndCause::kSuperseded);
   out->set_finalized(s.finalized);
   out->set_message(MessageOf(view));

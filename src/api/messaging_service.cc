@@ -109,11 +109,36 @@ class MessagingService final : public v1::Messaging::CallbackService {
  private:
   template <typename Request>
   absl::StatusOr<Envelope> Prepare(const Request& request, bool want_reply) {
-    if (request.preview()) return NotCarriedOut("--preview");
-    if (request.revision() != 0) return NotCarriedOut("handling a message on a chosen revision");
     ASSIGN_OR_RETURN(Envelope envelope, FromWire(request.envelope(), want_reply));
+    if (request.preview() && request.revision() != 0) {
+      return absl::InvalidArgumentError("preview and revision exclude each other");
+    }
+    if (request.preview() || request.revision() != 0) {
+      ASSIGN_OR_RETURN(envelope.pinned,
+                       Pinned(envelope.receiver, RevisionNumber(request.revision())));
+    }
     envelope.sender = c_->NewSender();
     return envelope;
+  }
+
+  // The revision that a message is to be handled by; `asked` 0: the one that is not stable yet. It
+  // must have workers now; if it has none any more when the message's turn comes, the message is
+  // routed like any other.
+  absl::StatusOr<RevisionNumber> Pinned(const std::string& agent, RevisionNumber asked) {
+    auto route = c_->deps.router->Routes()->Find(std::string_view(agent));
+    if (route == nullptr) return asked;  // the router says what is wrong
+    const auto is = [asked](const router::RevisionRoute& r) {
+      return r && r.revision->ref.number == asked;
+    };
+    if (!asked.valid() && route->candidate) return route->candidate.revision->ref.number;
+    if (asked.valid() && (is(route->stable) || is(route->candidate))) return asked;
+    const std::string what =
+        asked.valid() ? StrCat(agent, "@", asked.value(), " neither serves nor waits in preview")
+                      : StrCat("agent '", agent, "' has no revision that waits or is judged");
+    return WithFix(WithReason(absl::FailedPreconditionError(what),
+                              asked.valid() ? "NOT_SERVING" : "NO_PREVIEW"),
+                   StrCat("`caxton agent inspect ", agent, "` shows what serves; `caxton deploy ",
+                          "FILE.wasm --preview` makes a revision wait"));
   }
 
   // On the reader strand. `each` returns false to stop. Removed agents' dead letters are still

@@ -22,7 +22,10 @@ bool Reached(const deployment::DeploymentStatus& s, v1::WatchDeploymentRequest::
                             s.paused == deployment::PauseReason::kJudgeError;
   if (until == v1::WatchDeploymentRequest::FINALIZED)
     return s.state == DeploymentState::kRunning && s.finalized;
-  return s.state == DeploymentState::kRunning || inconclusive;
+  // Nothing happens by itself while it waits for `promote`.
+  const bool waits =
+      s.paused == deployment::PauseReason::kStageEnd && s.Role() == deployment::StageRole::kPreview;
+  return s.state == DeploymentState::kRunning || inconclusive || waits;
 }
 
 class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentResponse> {

@@ -62,7 +62,6 @@ absl::StatusOr<std::string> Upload(const Client& client, const std::string& modu
 
 // Strategies are the server's to refuse.
 absl::Status RefuseWhatIsNotInThisRelease(const DeployFlags& flags) {
-  if (flags.preview) return NotInThisRelease("--preview");
   if (flags.allow_breaking) return NotInThisRelease("--allow-breaking");
   return absl::OkStatus();
 }

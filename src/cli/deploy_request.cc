@@ -168,6 +168,7 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags,
   request->set_force(flags.force);
   request->set_validate_only(flags.dry_run);
   request->set_allow_breaking(flags.allow_breaking);
+  request->set_preview(flags.preview);
   ToProto(file.spec, request->mutable_spec());
   ToProto(file.overrides, request->mutable_overrides());
   return plan;
@@ -184,6 +185,13 @@ void ToProto(const DeploymentSpec& spec, v1::DeploymentSpec* out) {
     to->set_pause(stage.pause);
     to->set_hold(stage.hold);
   }
+  for (const Condition& condition : spec.shadow_fail_on) {
+    out->add_shadow_fail_on(FormatCondition(condition));
+  }
+  if (spec.shadow_sample_ppm) out->set_shadow_sample(FormatShare(*spec.shadow_sample_ppm));
+  out->set_shadow_secondary(spec.shadow_secondary);
+  out->set_history(spec.history.value_or(0));
+  out->set_preview(spec.preview);
   for (const Condition& condition : spec.rollback_on) {
     out->add_rollback_on(FormatCondition(condition));
   }

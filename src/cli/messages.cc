@@ -57,7 +57,7 @@ absl::Status SetDelivery(const MessageFlags& flags, v1::Envelope* envelope) {
 // Fills envelope and revision of a SendRequest or RequestRequest.
 template <typename Request>
 absl::Status FillMessage(const Context& context, const MessageFlags& flags, Request* request) {
-  if (flags.preview) return NotInThisRelease("--preview");
+  request->set_preview(flags.preview);
   v1::Envelope* envelope = request->mutable_envelope();
   envelope->set_receiver(flags.agent);
   envelope->set_key(flags.key);

@@ -78,10 +78,15 @@ std::vector<std::string> StatsRow(std::string_view who, const v1::RevisionStats&
 
 }  // namespace
 
+bool WaitsInPreview(const v1::Deployment& deployment) {
+  return deployment.preview_ready() && deployment.paused() && !deployment.inconclusive();
+}
+
 bool Settled(const v1::Deployment& deployment, bool finalized) {
   if (Final(deployment) || deployment.state() == v1::DRAINING || deployment.inconclusive()) {
     return true;
   }
+  if (WaitsInPreview(deployment)) return true;
   return deployment.state() == v1::RUNNING && (!finalized || deployment.finalized());
 }
 
@@ -89,6 +94,10 @@ ExitCode OutcomeOf(const v1::Deployment& deployment) {
   switch (deployment.state()) {
     case v1::RUNNING:
     case v1::DRAINING:
+      if (deployment.strategy() == v1::SHADOW && deployment.state() == v1::DRAINING &&
+          deployment.verdict().kind() == v1::Verdict::INCONCLUSIVE) {
+        return ExitCode::kInconclusive;
+      }
       return deployment.inconclusive() ? ExitCode::kInconclusive : ExitCode::kDone;
     case v1::ROLLED_BACK:
       return ExitCode::kRolledBack;
@@ -99,6 +108,7 @@ ExitCode OutcomeOf(const v1::Deployment& deployment) {
                  ? ExitCode::kRejected
                  : ExitCode::kFailed;
     default:
+      if (WaitsInPreview(deployment)) return ExitCode::kDone;
       return deployment.inconclusive() ? ExitCode::kInconclusive : ExitCode::kFailed;
   }
 }

@@ -19,7 +19,8 @@ bool AgentEntry::IsWithdrawn(RevisionNumber number) const {
 }
 
 RevisionRef AgentEntry::Serving() const {
-  const RevisionNumber number = route.candidate.valid() ? route.candidate : route.stable;
+  const bool full = route.candidate.valid() && route.weight_ppm == kFullWeightPpm;
+  const RevisionNumber number = full || !route.stable.valid() ? route.candidate : route.stable;
   return number.valid() ? RevisionRef{record.id, number} : RevisionRef{};
 }
 

@@ -31,7 +31,7 @@ bool HasLeft(const deployment::DeploymentStatus& status, std::string_view stage)
   if (status.state == DeploymentState::kDeploying) left.push_back("validate");
   if (status.prepared) left.push_back("warm_up");
   for (uint32_t i = 0; i < status.stage && i < status.plan.stages.size(); ++i) {
-    left.push_back(StrCat("canary ", FormatShare(status.plan.stages[i].weight_ppm)));
+    left.push_back(StageName(status.plan.stages[i]));
   }
   return std::find(left.begin(), left.end(), stage) != left.end();
 }
@@ -227,8 +227,7 @@ bool ControllerImpl::Restorable(const AgentEntry& agent, RevisionNumber number) 
 
 absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& agent,
                                                               RevisionNumber to) {
-  const RevisionNumber serving =
-      agent.route.candidate.valid() ? agent.route.candidate : agent.route.stable;
+  const RevisionNumber serving = agent.Serving().number;
   std::shared_ptr<const Revision> now = agent.Find(serving);
   if (to.valid()) {
     if (to == serving) {

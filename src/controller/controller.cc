@@ -33,6 +33,18 @@ void ControllerImpl::Stop() {
   OnStrand([this] { stopped_ = true; });
 }
 
+std::string StageName(const deployment::StagePlan& stage) {
+  switch (stage.role) {
+    case deployment::StageRole::kCanary:
+      return StrCat("canary ", FormatShare(stage.weight_ppm));
+    case deployment::StageRole::kPreview:
+      return "preview";
+    case deployment::StageRole::kShadow:
+      return "shadow";
+  }
+  return "";
+}
+
 std::string StageName(const deployment::DeploymentStatus& status) {
   using deployment::DeploymentState;
   switch (status.state) {
@@ -41,7 +53,10 @@ std::string StageName(const deployment::DeploymentStatus& status) {
     case DeploymentState::kDeploying:
       if (!status.prepared) return "warm_up";
       if (status.rolling_back) return "drain";
-      return StrCat("canary ", FormatShare(status.WeightPpm()));
+      if (status.stage < status.plan.stages.size()) {
+        return StageName(status.plan.stages[status.stage]);
+      }
+      return "full";
     case DeploymentState::kRunning:
       return status.finalized ? "full" : "cleanup";
     case DeploymentState::kDraining:
@@ -133,7 +148,7 @@ absl::StatusOr<Revision> ControllerImpl::NewRevision(const DeployRequest& reques
                                                      const AgentEntry* agent) {
   Revision revision;
   // Settings, limits and delivery carry over from what runs, unless the request sets them.
-  std::shared_ptr<const Revision> base = agent ? agent->Stable() : nullptr;
+  std::shared_ptr<const Revision> base = agent ? agent->Find(agent->Serving().number) : nullptr;
   if (base) revision = *base;
   if (!request.module.empty()) {
     if (revision.module != request.module) revision.traits = {};
@@ -223,8 +238,7 @@ void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
   // What serves: in a cleanup window that is the candidate.
   std::shared_ptr<const Revision> serving;
   if (agent != nullptr) {
-    const bool cleanup = agent->route.candidate.valid() && !agent->active.valid();
-    serving = cleanup ? agent->Find(agent->route.candidate) : agent->Stable();
+    serving = agent->Find(agent->Serving().number);
     if (absl::Status wrong = CheckLabel(*agent, *revision); !wrong.ok())
       return done(std::move(wrong));
   }
@@ -279,9 +293,7 @@ void ControllerImpl::Create(DeployRequest request, Revision revision,
   status.label = request.label;
   status.module = candidate->module;
   status.candidate = candidate->ref;
-  const bool cleanup = agent->route.candidate.valid() && !agent->active.valid();
-  const RevisionNumber stable = cleanup ? agent->route.candidate : agent->route.stable;
-  if (stable.valid()) status.stable = RevisionRef{agent->record.id, stable};
+  status.stable = agent->Serving();
   status.plan = std::move(plan);
   d_.random->Fill(status.salt);
   status.idempotency_key = request.idempotency_key;

@@ -104,7 +104,9 @@ journal::RouteRecord ControllerImpl::RouteFor(const AgentEntry& agent, const Run
   route.weight_ppm = to.weight_ppm;
   route.salt = run.status.salt;
   route.stick_to_message = run.status.plan.stick == Stick::kMessage;
-  const bool judged = to.candidate.number.valid() && run.status.judged();
+  // While it only waits, nothing is judged.
+  const bool judged = to.candidate.number.valid() && run.status.judged() &&
+                      to.role != deployment::StageRole::kPreview;
   route.deployment = judged ? run.status.id : DeploymentId();
   return route;
 }

@@ -63,6 +63,7 @@ class Machine final {
   void EndWithoutTraffic(DeploymentState to, EndCause cause);
   void TakeBack(EndCause cause);
   void Inconclusive(PauseReason pause, Verdict verdict);
+  void EndShadow(const StageReport& report);
   void StopClock(PauseReason reason);
   absl::Status CancelBeforeRunning(EndCause cause);
   void RecoverDeploying();

@@ -153,7 +153,7 @@ void Machine::RecoverDeploying() {
   Do(StartRevision{s.stable});
   Do(StartRevision{s.candidate});
   if (s.judged()) Do(StartJudge{});
-  Do(PublishRoute{s.stable, s.candidate, s.WeightPpm()});
+  Do(PublishRoute{s.stable, s.candidate, s.WeightPpm(), s.Role()});
   if (s.paused == PauseReason::kNone) Do(ArmStageTimer{s.RemainingNs()});
 }
 

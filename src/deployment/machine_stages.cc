@@ -30,6 +30,9 @@ void Machine::Changed() {
 
 void Machine::MoveTo(State to) {
   CAXTON_ASSERT(IsLegal(s.state, to), "the table of transitions allows it");
+  CAXTON_ASSERT(
+      !InState(State::kDeploying) || to != State::kDraining || s.plan.strategy == Strategy::kShadow,
+      "only a shadow ends without having served");
   s.state = to;
   if (to == State::kRunning) s.running_ns = wall_ns_;
   if (s.final()) s.ended_ns = wall_ns_;
@@ -81,6 +84,11 @@ absl::Status Machine::On(const ValidationFailed& event) {
 
 absl::Status Machine::On(const Prepared&) {
   if (!InState(State::kDeploying) || s.prepared) return Stale("preparation");
+  if (s.plan.strategy == Strategy::kShadow && !s.has_stable()) {
+    s.error = "there is nothing to shadow: no revision of this agent serves";
+    EndWithoutTraffic(State::kFailed, EndCause::kPrepare);
+    return absl::OkStatus();
+  }
   s.prepared = true;
   if (s.judged()) Do(StartJudge{});
   // A first deployment has nothing to share the traffic with.
@@ -113,7 +121,7 @@ void Machine::EnterStage(uint32_t stage) {
   s.paused = PauseReason::kNone;
   s.verdict = {};
   Changed();
-  Do(PublishRoute{s.stable, s.candidate, Stage().weight_ppm});
+  Do(PublishRoute{s.stable, s.candidate, Stage().weight_ppm, Stage().role});
   Do(ArmStageTimer{Stage().duration_ns});
   Do(NotifyWatchers{});
 }
@@ -190,9 +198,13 @@ absl::Status Machine::On(const StageElapsed& event) {
   s.stage_elapsed_ns = std::max(s.stage_elapsed_ns, event.elapsed_ns);
   Changed();
   const int64_t duration = Stage().duration_ns;
-  if (s.stage_elapsed_ns < duration) {  // a timer that came early decides nothing
+  const bool early = event.early && s.plan.promote == PromoteWhen::kEarly &&
+                     Stage().role == StageRole::kCanary && event.report.passed();
+  if (s.stage_elapsed_ns < duration && !early) {  // a timer that came early decides nothing
     Do(ArmStageTimer{s.RemainingNs()});
-  } else if (event.report.passed()) {
+  } else if (Stage().role == StageRole::kShadow) {
+    EndShadow(event.report);
+  } else if (event.report.passed() || Stage().role == StageRole::kPreview) {
     if (Stage().pause) {
       s.verdict = {VerdictKind::kSuccessful, CutText(event.report.text)};
       StopClock(PauseReason::kStageEnd);
@@ -207,6 +219,23 @@ absl::Status Machine::On(const StageElapsed& event) {
                  {VerdictKind::kInconclusive, CutText(event.report.text)});
   }
   return absl::OkStatus();
+}
+
+// Its time is over. It never served, so nothing is given back but its workers.
+void Machine::EndShadow(const StageReport& report) {
+  const VerdictKind kind = !report.enough_samples ? VerdictKind::kInconclusive
+                           : report.within_limits ? VerdictKind::kSuccessful
+                                                  : VerdictKind::kFailed;
+  s.verdict = {kind, CutText(report.text)};
+  if (kind == VerdictKind::kFailed) return TakeBack(EndCause::kJudge);
+  Do(StopTimers{});
+  Do(StopJudge{});
+  Do(PublishRoute{s.stable, RevisionRef{}, 0});
+  s.cause = EndCause::kShadowOver;
+  MoveTo(State::kDraining);
+  Do(DrainRevision{s.candidate, 0});
+  Do(RunNextQueued{});
+  Do(NotifyWatchers{});
 }
 
 void Machine::StopClock(PauseReason reason) {
@@ -270,7 +299,9 @@ absl::Status Machine::On(const Promote& event) {
     return Refuse("WRONG_STAGE",
                   StrCat("it is in stage ", s.stage + 1, ", not in stage ", event.from_stage + 1));
   }
-  if (!event.full) {
+  // A shadow that is promoted becomes a deployment; what it was compared by says nothing about
+  // live messages.
+  if (!event.full && Stage().role != StageRole::kShadow) {
     Advance("");
     return absl::OkStatus();
   }

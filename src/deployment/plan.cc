@@ -96,7 +96,9 @@ void Resolver::CheckSizes() {
 // Warm and waiting, reached by preview messages only.
 void Resolver::AddPreviewStage(int64_t duration_ns, bool pause) {
   if (!plan_.stages.empty() && plan_.stages.back().role == StageRole::kPreview) {
-    plan_.stages.back().pause |= pause;  // the hold before a switch by hand
+    StagePlan& there = plan_.stages.back();  // a hold and a switch by hand are one stage
+    there.pause |= pause;
+    there.duration_ns = std::max(there.duration_ns, duration_ns > 0 ? Scaled(duration_ns) : 0);
     return;
   }
   StagePlan stage;
@@ -216,6 +218,9 @@ void Resolver::TakeConditions() {
     }
     plan_.conditions.push_back(condition);
   }
+  if (spec_.strategy == Strategy::kShadow && spec_.preview) {
+    Fault("a shadow gets copies at once: it has no preview");
+  }
   if (spec_.strategy == Strategy::kShadow && !spec_.rollback_on.empty()) {
     Fault("a shadow serves nobody, so there is nothing to roll back: use fail_on");
   }
@@ -313,6 +318,7 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
   plan_.promote = spec_.promote;
   CheckSizes();
   plan_.history = spec_.history.value_or(0);
+  if (spec_.preview) AddPreviewStage(0, true);
   if (faults_.empty()) TakeStages();
   TakeShadow();
   TakeConditions();

@@ -95,6 +95,21 @@ TEST(Plan, BlueGreenWaitsOnPurposeOnly) {
   EXPECT_TRUE(Resolve(spec, false)->stages.empty());
 }
 
+TEST(Plan, PreviewWaitsBeforeTheFirstStageOfAnyStrategy) {
+  DeploymentSpec spec = Canary("5:5m");
+  spec.preview = true;
+  const DeploymentPlan plan = *Resolve(spec);
+  ASSERT_EQ(plan.stages.size(), 2u);
+  EXPECT_EQ(plan.stages[0].role, StageRole::kPreview);
+  EXPECT_TRUE(plan.stages[0].pause);
+  EXPECT_EQ(plan.stages[1].weight_ppm, 50'000u);
+  spec = {};
+  spec.preview = true;
+  EXPECT_EQ(DescribeStages(*Resolve(spec)), "warm and waiting until promote, full");
+  spec.strategy = Strategy::kShadow;
+  EXPECT_TRUE(Contains(Why(spec), "no preview"));
+}
+
 TEST(Plan, Shadow) {
   DeploymentSpec spec;
   spec.strategy = Strategy::kShadow;

@@ -216,6 +216,7 @@ void FileReader::Deployment(const YamlNode& node) {
         [&](const YamlNode& n) { Take(n, "sample", ParseSharePpm, &spec.shadow_sample_ppm); }},
        {"secondary", [&](const YamlNode& n) { TakeFlag(n, "secondary", &spec.shadow_secondary); }},
        {"fail_on", [&](const YamlNode& n) { Conditions(n, "fail_on", &spec.shadow_fail_on); }},
+       {"preview", [&](const YamlNode& n) { TakeFlag(n, "preview", &spec.preview); }},
        {"history", [&](const YamlNode& n) { TakeCount(n, "history", &spec.history); }}});
 }
 

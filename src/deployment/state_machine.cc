@@ -15,7 +15,7 @@ using State = DeploymentState;
 // Row: from, column: to. VALIDATING DEPLOYING RUNNING DRAINING FAILED ROLLED_BACK
 constexpr bool kLegal[kDeploymentStateCount][kDeploymentStateCount] = {
     /* VALIDATING  */ {false, true, false, false, true, true},
-    /* DEPLOYING   */ {false, false, true, false, true, true},
+    /* DEPLOYING   */ {false, false, true, true, true, true},
     /* RUNNING     */ {false, false, false, true, false, true},
     /* DRAINING    */ {false, false, false, false, false, false},
     /* FAILED      */ {false, false, false, false, false, false},

@@ -30,7 +30,7 @@ Event RandomEvent(SeededRandom& random, const DeploymentStatus& s) {
     case 5:
       return random.Below(8) == 0 ? Event(PrepareFailed{"p"}) : Event(Prepared{});
     case 6:
-      return StageElapsed{elapsed, report};
+      return StageElapsed{elapsed, report, random.Below(4) == 0};
     case 7:
       return Ticked{elapsed};
     case 8:
@@ -129,6 +129,33 @@ void CheckRecovery(const DeploymentStatus& s, World world) {
   }
 }
 
+// Another strategy than the canary of Fresh().
+void ChooseStrategy(SeededRandom& random, DeploymentStatus* s) {
+  DeploymentPlan& plan = s->plan;
+  if (!s->has_stable()) return;
+  switch (random.Below(6)) {
+    case 0:
+      plan.strategy = Strategy::kBlueGreen;
+      plan.stages = {
+          {.duration_ns = kTestStage, .pause = random.Below(2) == 0, .role = StageRole::kPreview}};
+      break;
+    case 1:
+      plan.strategy = Strategy::kShadow;
+      plan.stages = {{.duration_ns = kTestStage, .min_samples = 1, .role = StageRole::kShadow}};
+      break;
+    case 2:
+      plan.strategy = Strategy::kDirect;
+      plan.stages.clear();
+      break;
+    case 3:
+      plan.promote = PromoteWhen::kEarly;
+      plan.compare_errors = true;
+      break;
+    default:
+      break;
+  }
+}
+
 TEST(StateMachineProperties, HoldWhateverHappens) {
   std::map<DeploymentState, int> ends;
   for (uint64_t seed = 0; seed < 3000; ++seed) {
@@ -136,7 +163,10 @@ TEST(StateMachineProperties, HoldWhateverHappens) {
     DeploymentStatus s = Fresh(seed % 5 == 0 ? 0 : 6);
     s.plan.on_inconclusive = static_cast<OnInconclusive>(random.Below(3));
     if (random.Below(3) == 0) s.plan.conditions.clear();
-    if (!s.plan.stages.empty()) s.plan.stages[0].pause = random.Below(4) == 0;
+    ChooseStrategy(random, &s);
+    if (s.plan.strategy == Strategy::kCanary && !s.plan.stages.empty()) {
+      s.plan.stages[0].pause = random.Below(4) == 0;
+    }
     World world;
     s = After(s, {Created{random.Below(2) == 0}});
     for (int step = 0; step < 60; ++step) {

@@ -179,7 +179,7 @@ TEST(StateMachine, EveryStateAndEvent) {
 TEST(StateMachine, TheTableIsThePublishedOne) {
   const std::pair<State, std::vector<State>> legal[] = {
       {State::kValidating, {State::kDeploying, State::kFailed, State::kRolledBack}},
-      {State::kDeploying, {State::kRunning, State::kRolledBack, State::kFailed}},
+      {State::kDeploying, {State::kRunning, State::kDraining, State::kRolledBack, State::kFailed}},
       {State::kRunning, {State::kDraining, State::kRolledBack}},
       {State::kDraining, {}},
       {State::kFailed, {}},
@@ -393,6 +393,88 @@ TEST(StateMachine, NamesOfAllEventsAndEffects) {
   EXPECT_EQ(EventName(StageElapsed{}), "StageElapsed");
   EXPECT_EQ(EffectName(RunNextQueued{}), "RunNextQueued");
   EXPECT_EQ(EffectName(ArmCleanupTimer{}), "ArmCleanupTimer");
+}
+
+DeploymentStatus BlueGreen(bool pause) {
+  DeploymentStatus s = Fresh();
+  s.plan.strategy = Strategy::kBlueGreen;
+  s.plan.conditions.clear();
+  s.plan.stages = {{.duration_ns = kTestStage, .pause = pause, .role = StageRole::kPreview}};
+  return After(s, {Created{}, ValidationPassed{}});
+}
+
+TEST(StateMachine, BlueGreenWaitsWarmWithoutTrafficThenSwitchesAtOnce) {
+  const Transition waiting = *Apply(BlueGreen(false), Prepared{}, 1);
+  EXPECT_EQ(waiting.status.WeightPpm(), 0u);
+  EXPECT_EQ(waiting.status.Role(), StageRole::kPreview);
+  EXPECT_EQ(Get<PublishRoute>(waiting).candidate, waiting.status.candidate);
+  EXPECT_EQ(Get<PublishRoute>(waiting).role, StageRole::kPreview);
+  const Transition switched = *Apply(waiting.status, StageElapsed{kTestStage, {}}, 2);
+  EXPECT_EQ(switched.status.state, DeploymentState::kRunning);
+  EXPECT_EQ(Get<PublishRoute>(switched).stable, switched.status.candidate);
+  EXPECT_TRUE(Has<ArmCleanupTimer>(switched));
+  const DeploymentStatus manual =
+      After(BlueGreen(true), {Prepared{}, StageElapsed{kTestStage, {}}});
+  EXPECT_EQ(manual.paused, PauseReason::kStageEnd);
+  EXPECT_EQ(After(manual, {Promote{0}}).state, DeploymentState::kRunning);
+}
+
+TEST(StateMachine, FailedWarmUpTouchesNothing) {
+  const Transition failed = *Apply(BlueGreen(false), PrepareFailed{"no worker"}, 1);
+  EXPECT_EQ(failed.status.state, DeploymentState::kRolledBack);
+  EXPECT_FALSE(Has<PublishRoute>(failed));
+  EXPECT_FALSE(Has<Withdraw>(failed));
+}
+
+DeploymentStatus Shadow() {
+  DeploymentStatus s = Fresh();
+  s.plan.strategy = Strategy::kShadow;
+  s.plan.conditions = {{MetricKind::kDiffers, 0.01}};
+  s.plan.stages = {{.duration_ns = kTestStage, .min_samples = 1, .role = StageRole::kShadow}};
+  return After(s, {Created{}, ValidationPassed{}, Prepared{}});
+}
+
+TEST(StateMachine, ShadowEndsByDraining) {
+  EXPECT_TRUE(Shadow().judged());
+  const Transition over = *Apply(Shadow(), StageElapsed{kTestStage, Passed()}, 2);
+  EXPECT_EQ(over.status.state, DeploymentState::kDraining);
+  EXPECT_EQ(over.status.cause, EndCause::kShadowOver);
+  EXPECT_EQ(over.status.verdict.kind, VerdictKind::kSuccessful);
+  EXPECT_EQ(Names(over),
+            "StopTimers StopJudge PublishRoute DrainRevision RunNextQueued NotifyWatchers");
+  EXPECT_FALSE(Get<PublishRoute>(over).candidate.number.valid());
+  const DeploymentStatus ended = After(over.status, {Drained{}});
+  EXPECT_TRUE(ended.final());
+}
+
+TEST(StateMachine, ShadowWithoutMessagesIsInconclusiveAndOneThatDiffersIsTakenBack) {
+  const Transition nothing = *Apply(Shadow(), StageElapsed{kTestStage, TooFew()}, 2);
+  EXPECT_EQ(nothing.status.state, DeploymentState::kDraining);
+  EXPECT_EQ(nothing.status.verdict.kind, VerdictKind::kInconclusive);
+  const Transition differs =
+      *Apply(Shadow(), StageElapsed{kTestStage, {true, false, "2% differ"}}, 2);
+  EXPECT_EQ(differs.status.state, DeploymentState::kRolledBack);
+  EXPECT_TRUE(differs.withdrawal);
+  EXPECT_EQ(differs.status.verdict.kind, VerdictKind::kFailed);
+}
+
+TEST(StateMachine, PromotedShadowServesWithACleanupWindow) {
+  const Transition t = *Apply(Shadow(), Promote{0}, 2);
+  EXPECT_EQ(t.status.state, DeploymentState::kRunning);
+  EXPECT_FALSE(t.status.judged());
+  EXPECT_TRUE(Has<StopJudge>(t));
+  EXPECT_TRUE(Has<ArmCleanupTimer>(t));
+  EXPECT_EQ(Get<PublishRoute>(t).stable, t.status.candidate);
+  EXPECT_EQ(After(t.status, {Rollback{}}).state, DeploymentState::kRolledBack);
+}
+
+TEST(StateMachine, EvidenceEndsAStageEarlyOnlyWhereAskedAndPassed) {
+  DeploymentStatus s = After(Fresh(), {Created{}, ValidationPassed{}, Prepared{}});
+  const StageElapsed early{kTestSecond, Passed(), true};
+  EXPECT_EQ(Apply(s, early, 2)->status.stage, 0u);
+  s.plan.promote = PromoteWhen::kEarly;
+  EXPECT_EQ(Apply(s, early, 2)->status.stage, 1u);
+  EXPECT_EQ(Apply(s, StageElapsed{kTestSecond, TooFew(), true}, 2)->status.stage, 0u);
 }
 
 }  // namespace

@@ -49,14 +49,19 @@ std::string_view PauseReasonName(PauseReason reason) {
 
 std::string_view EndCauseName(EndCause cause) {
   constexpr std::array<std::string_view, kEndCauseCount> kNames = {
-      "none",     "validation", "preparation", "judge",  "inconclusive",
-      "rollback", "abort",      "superseded",  "removed"};
+      "none",  "validation", "preparation", "judge",       "inconclusive", "rollback",
+      "abort", "superseded", "removed",     "shadow over", "group"};
   return NameIn(kNames, cause);
 }
 
 bool DeploymentStatus::final() const {
   return state == DeploymentState::kFailed || state == DeploymentState::kRolledBack ||
          (state == DeploymentState::kDraining && drained);
+}
+
+StageRole DeploymentStatus::Role() const {
+  const bool in_stage = state == DeploymentState::kDeploying && stage < plan.stages.size();
+  return in_stage ? plan.stages[stage].role : StageRole::kCanary;
 }
 
 uint32_t DeploymentStatus::WeightPpm() const {

@@ -88,6 +88,7 @@ void EncodeSpec(const DeploymentSpec& spec, std::string* out) {
   w.U32(static_cast<uint32_t>(spec.shadow_compare.size()));
   for (const std::string& compare : spec.shadow_compare) w.Bytes(compare);
   WriteOptional(spec.history, w);
+  w.Bool(spec.preview);
   WriteOptional(spec.shadow_sample_ppm, w);
   w.Bool(spec.shadow_secondary);
   WriteConditions(spec.shadow_fail_on, w);
@@ -113,6 +114,7 @@ absl::StatusOr<DeploymentSpec> DecodeSpec(std::string_view bytes) {
     if (*history < 0 || *history > kMaxHistory) r.Fail();
     spec.history = static_cast<int32_t>(*history);
   }
+  spec.preview = r.Bool();
   if (const auto sample = ReadOptional(r); sample.has_value()) {
     if (*sample < 0 || *sample > kFullWeightPpm) r.Fail();
     spec.shadow_sample_ppm = static_cast<uint32_t>(*sample);

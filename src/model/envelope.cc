@@ -92,6 +92,7 @@ void EncodeEnvelope(const Envelope& envelope, std::string* out) {
   w.U8(static_cast<uint8_t>(envelope.performative));
   w.U8(static_cast<uint8_t>(envelope.delivery));
   w.I64(envelope.deadline_ns);
+  w.U32(envelope.pinned.value());
   w.Bytes(envelope.id);
   w.Bytes(envelope.sender);
   w.Bytes(envelope.receiver);
@@ -113,6 +114,7 @@ absl::StatusOr<Envelope> DecodeEnvelope(std::string_view bytes) {
   e.performative = ReadEnum<Performative>(r, kPerformativeCount);
   e.delivery = ReadEnum<Delivery>(r, kDeliveryCount);
   e.deadline_ns = r.I64();
+  e.pinned = RevisionNumber(r.U32());
   e.id = r.BytesCopy();
   e.sender = r.BytesCopy();
   e.receiver = r.BytesCopy();

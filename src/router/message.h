@@ -40,6 +40,7 @@ struct Run {
   std::shared_ptr<const AgentRoute> route;
   Arm arm = Arm::kStable;
   bool first = false;         // the message's first run: evidence where judged
+  bool pinned = false;        // on the revision its sender chose: no evidence, and no second arm
   int64_t dispatched_ns = 0;  // monotonic
   const RevisionRoute& target() const {
     return arm == Arm::kCandidate ? route->candidate : route->stable;

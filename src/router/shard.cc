@@ -147,6 +147,15 @@ bool Shard::ChooseTarget(const MessagePtr& m, std::shared_ptr<const AgentRoute> 
   Run& run = m->run;
   run = Run{.route = std::move(route), .first = !m->first_run_over};
   const AgentRoute& r = *run.route;
+  if (const RevisionNumber pinned = m->envelope.pinned; pinned.valid()) {
+    run.pinned = true;
+    if (r.candidate && r.candidate.revision->ref.number == pinned) {
+      run.arm = Arm::kCandidate;
+      return true;
+    }
+    if (r.stable && r.stable.revision->ref.number == pinned) return true;
+    run.pinned = false;  // it is gone: as routed
+  }
   if (r.candidate && (!m->stable_only || !r.stable)) {
     const std::string_view drawn =
         r.stick_to_message || m->key().empty() ? std::string_view(m->envelope.id) : m->key();

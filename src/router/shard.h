@@ -135,7 +135,8 @@ class Shard {
   bool RevisionWithdrawn(const Message& m);
   void NoteStep(const Message& m, const StepResult& result, int64_t latency_ns);
   std::optional<Observation> Observe(const Message& m, RunVerdict verdict, int64_t latency_ns,
-                                     uint64_t fuel);
+                                     const StepResult& result);
+  static bool MayMoveToStable(const Message& m);
   void OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns);
   void Charge(const MessagePtr& m, const StepResult& result);
   void OnKilledWorker(const MessagePtr& m, const std::string& cause);

@@ -51,9 +51,9 @@ void Shard::NoteStep(const Message& m, const StepResult& result, int64_t latency
 }
 
 std::optional<Observation> Shard::Observe(const Message& m, RunVerdict verdict, int64_t latency_ns,
-                                          uint64_t fuel) {
+                                          const StepResult& result) {
   const AgentRoute& route = *m.run.route;
-  if (!m.run.first || !route.judged.valid()) return std::nullopt;
+  if (!m.run.first || m.run.pinned || !route.judged.valid()) return std::nullopt;
   Observation seen;
   seen.deployment = route.judged;
   seen.arm = m.run.arm;
@@ -64,7 +64,9 @@ std::optional<Observation> Shard::Observe(const Message& m, RunVerdict verdict, 
   seen.at_ms =
       route.clock_offset_ms + (d_.clock->MonoNanos() - route.clock_base_ns) / kNanosPerMilli;
   seen.latency_ns = latency_ns;
-  seen.fuel = fuel;
+  seen.fuel = result.fuel;
+  seen.memory_bytes = result.memory_bytes;
+  seen.run_ns = result.run_ns;
   return seen;
 }
 
@@ -93,13 +95,19 @@ void Shard::OnResult(RevisionRef revision, StepResult result) {
                             // be handled
     evidence->verdict = RunVerdict::kBad;
   } else {
-    evidence = Observe(*m, RunVerdict::kGood, latency_ns, result.fuel);
+    evidence = Observe(*m, RunVerdict::kGood, latency_ns, result);
   }
   if (m->is_volatile && result.sends.empty() && m->envelope.idempotency_key.empty()) {
     FinishVolatile(m, std::move(result), std::move(evidence));
   } else {
     CommitStep(m, std::move(result), std::move(evidence));
   }
+}
+
+// What failed on a candidate is run again on stable; a sender who chose the candidate wants to see
+// its failure.
+bool Shard::MayMoveToStable(const Message& m) {
+  return m.run.arm == Arm::kCandidate && m.run.route->stable && !m.stable_only && !m.run.pinned;
 }
 
 void Shard::OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns) {
@@ -109,10 +117,10 @@ void Shard::OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns)
     SubmitEvidence(*m->pending);
     m->pending.reset();
   } else {
-    m->pending = Observe(*m, RunVerdict::kBad, latency_ns, result.fuel);
+    m->pending = Observe(*m, RunVerdict::kBad, latency_ns, result);
   }
   m->first_run_over = true;
-  if (m->run.arm == Arm::kCandidate && m->run.route->stable && !m->stable_only) {
+  if (MayMoveToStable(*m)) {
     // At once, its key held, no attempt counted: the sender gets stable's answer. Retries stay
     // there.
     m->stable_only = true;
@@ -186,7 +194,7 @@ void Shard::OnKilledWorker(const MessagePtr& m, const std::string& cause) {
   StepResult result;
   result.outcome = StepOutcome::kTrapped;
   result.detail = absl::StrCat("the worker died while it ran this message: ", cause);
-  if (m->run.arm == Arm::kCandidate && m->run.route->stable && !m->stable_only) {
+  if (MayMoveToStable(*m)) {
     if (m->kills == 1) {
       Requeue(m);  // not bad yet: once more, alone, on the candidate
     } else {

@@ -112,5 +112,7 @@ class Controller {
 
 // "canary 5%", "full", "validate", "cleanup", ...: what `from_stage` of Promote names.
 std::string StageName(const deployment::DeploymentStatus& status);
+// "canary 5%", "preview", "shadow".
+std::string StageName(const deployment::StagePlan& stage);
 
 }  // namespace caxton::controller

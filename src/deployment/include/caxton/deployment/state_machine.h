@@ -7,6 +7,7 @@
 //
 //   VALIDATING -> DEPLOYING | FAILED | ROLLED_BACK
 //   DEPLOYING  -> RUNNING | ROLLED_BACK | FAILED (no stable to return to)
+//              -> DRAINING (a shadow whose time is over: it never serves)
 //   RUNNING    -> DRAINING (superseded and cleaned up, or removed) | ROLLED_BACK
 //   FAILED, ROLLED_BACK and a drained DRAINING are final.
 //
@@ -57,6 +58,7 @@ struct PrepareFailed {
 struct StageElapsed {
   int64_t elapsed_ns = 0;  // of the stage, in all
   StageReport report;
+  bool early = false;  // `promote: early`: the evidence suffices before the stage's time is up
 };
 // Progress of the running clock (stage or cleanup), to be journaled about once a second. No
 // effects.
@@ -105,6 +107,7 @@ struct StartRevision {
 struct PublishRoute {
   RevisionRef stable, candidate;
   uint32_t weight_ppm = 0;
+  StageRole role = StageRole::kCanary;  // what `candidate` is
 };
 // Fence the revision, route all to `restore`, interrupt its running steps. Takes traffic: before
 // the record.

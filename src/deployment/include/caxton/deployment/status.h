@@ -51,8 +51,10 @@ enum class EndCause : uint8_t {
   kAbort = 6,         // by command
   kSuperseded = 7,    // by a newer deployment
   kRemoved = 8,       // with its agent
+  kShadowOver = 9,    // a shadow's time is over
+  kGroup = 10,        // another deployment of its group failed or was taken back
 };
-inline constexpr uint8_t kEndCauseCount = 9;
+inline constexpr uint8_t kEndCauseCount = 11;
 std::string_view EndCauseName(EndCause cause);
 
 // Time from the decision to roll back to the end of each phase, 0: not reached. The controller's.
@@ -99,8 +101,15 @@ struct DeploymentStatus {
 
   bool has_stable() const { return stable.number.valid(); }
   bool aborted() const { return cause == EndCause::kAbort; }
-  // A judge watches the candidate: conditions, something to roll back to, not skipped.
-  bool judged() const { return !plan.conditions.empty() && has_stable() && !judge_skipped; }
+  // A judge watches the candidate (or a comparison the shadow): something to judge by, something
+  // to roll back to, not skipped.
+  bool judged() const {
+    const bool watched =
+        plan.strategy == Strategy::kShadow || plan.compare_errors || !plan.conditions.empty();
+    return watched && has_stable() && !judge_skipped;
+  }
+  // What the candidate is now: kCanary where no stage runs.
+  StageRole Role() const;
   // No event changes it any more.
   bool final() const;
   // The candidate's share of new messages now.

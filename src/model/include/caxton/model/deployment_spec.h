@@ -100,6 +100,7 @@ struct DeploymentSpec {
   QueuePolicy queue = QueuePolicy::kWait;
   std::optional<int64_t> cleanup_ns;
   std::optional<int32_t> history;  // replay that many of the agent's last messages before traffic
+  bool preview = false;            // waits, warm and without traffic, for `promote`
   // Shadow only.
   std::optional<int64_t> shadow_duration_ns;
   std::vector<std::string> shadow_compare;    // as written; empty: everything

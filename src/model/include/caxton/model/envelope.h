@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "caxton/model/ids.h"
 
 namespace caxton {
 
@@ -54,6 +55,8 @@ struct Envelope {
   std::string idempotency_key;
   std::string traceparent;
   int64_t deadline_ns = 0;  // since the Unix epoch; 0: none. The message expires then.
+  // The revision that is to handle it, as long as it serves or waits in preview; 0: as routed.
+  RevisionNumber pinned;
   std::vector<std::pair<std::string, std::string>> headers;
 
   // key, else conversation_id; empty: unordered.
