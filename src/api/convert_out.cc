@@ -141,6 +141,10 @@ void AddPhase(std::string_view name, int64_t elapsed_ns, v1::Deployment* out) {
 std::string MessageOf(const controller::DeploymentView& view) {
   const deployment::DeploymentStatus& s = view.status;
   if (!s.error.empty()) return s.error;
+  if (view.place_in_queue > 0) {
+    return StrCat("waits until the server has a place for another deployment; ",
+                  view.place_in_queue - 1, " wait before it");
+  }
   if (s.state == DeploymentState::kRolledBack) {
     switch (s.cause) {
       case EndCause::kJudge:
@@ -309,6 +313,7 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   if (view.queued_behind.valid()) {
     out->set_queued_behind(deployment::DeploymentName(view.queued_behind));
   }
+  for (DeploymentId member : s.group) out->add_group(deployment::DeploymentName(member));
   out->set_paused(s.paused != PauseReason::kNone);
   out->set_inconclusive(s.paused == PauseReason::kInconclusive ||
                         s.paused == PauseReason::kJudgeError);

@@ -71,6 +71,9 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
                                   v1::DeployResponse* response) override {
     return Deploy(call, *request, response);
   }
+  ServerUnaryReactor* DeployAgents(CallbackServerContext* call,
+                                   const v1::DeployAgentsRequest* request,
+                                   v1::DeployAgentsResponse* response) override;
   ServerUnaryReactor* CreateCanaryDeployment(CallbackServerContext* call,
                                              const v1::CanaryRequest* request,
                                              v1::CanaryResponse* response) override {
@@ -261,6 +264,45 @@ ServerUnaryReactor* DeploymentService::RollbackDeployment(CallbackServerContext*
           r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
         });
       });
+  return pending->reactor();
+}
+
+ServerUnaryReactor* DeploymentService::DeployAgents(CallbackServerContext* call,
+                                                    const v1::DeployAgentsRequest* request,
+                                                    v1::DeployAgentsResponse* response) {
+  auto pending = Begin(call, response);
+  std::vector<controller::DeployRequest> group;
+  std::vector<std::pair<std::string, std::string>> modules;  // bytes or digest
+  for (const v1::DeployRequest& one : request->deploy()) {
+    absl::StatusOr<controller::DeployRequest> deploy = FromWire(one);
+    if (!deploy.ok()) {
+      pending->Fail(Annotate(deploy.status(), StrCat("deploy[", group.size(), "]")));
+      return pending->reactor();
+    }
+    // One key for the whole: a member's own would make half a repeat.
+    deploy->idempotency_key = request->idempotency_key();
+    group.push_back(*std::move(deploy));
+    modules.emplace_back(one.wasm_module(), one.module_digest());
+  }
+  c_->reader->Post([this, pending, group = std::move(group),
+                    modules = std::move(modules)]() mutable {
+    for (size_t i = 0; i < group.size(); ++i) {
+      absl::StatusOr<Digest> module = Module(modules[i].first, modules[i].second);
+      if (!module.ok()) {
+        return pending->Fail(Annotate(module.status(), StrCat("deploy[", i, "]")));
+      }
+      group[i].module = *module;
+    }
+    c_->deps.controller->DeployGroup(
+        std::move(group), [pending](absl::StatusOr<std::vector<controller::DeploymentView>> made) {
+          pending->Finish(made.status(), [&](v1::DeployAgentsResponse* r) {
+            for (const controller::DeploymentView& view : *made) {
+              ToWire(view, r->add_deployments());
+            }
+            if (!made->empty()) r->set_deployment_id(r->deployments(0).deployment_id());
+          });
+        });
+  });
   return pending->reactor();
 }
 

@@ -34,17 +34,18 @@ TEST(Plan, FlagsWinOverTheFile) {
   flags.version = "2.0.0";
   flags.overrides.set = {"greeting=hi"};
   v1::DeployRequest request;
-  const auto plan = PlanDeploy(flags,
-                               "agent: greeter\n"
-                               "module: greeter.wasm\n"
-                               "version: 1.0.0\n"
-                               "deployment:\n"
-                               "  strategy: canary\n"
-                               "  stages:\n"
-                               "    - canary: { weight: 5%, for: 5m, min_samples: 10 }\n"
-                               "  rollback_on: [ error_rate > 1% ]\n"
-                               "settings: { greeting: hello, name: you }\n",
-                               &request);
+  const auto files = ReadDeploymentFiles(flags,
+                                         "agent: greeter\n"
+                                         "module: greeter.wasm\n"
+                                         "version: 1.0.0\n"
+                                         "deployment:\n"
+                                         "  strategy: canary\n"
+                                         "  stages:\n"
+                                         "    - canary: { weight: 5%, for: 5m, min_samples: 10 }\n"
+                                         "  rollback_on: [ error_rate > 1% ]\n"
+                                         "settings: { greeting: hello, name: you }\n");
+  ASSERT_TRUE(files.ok()) << files.status();
+  const auto plan = PlanDeploy(flags, files->at(0), &request);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->agent, "greeter");
   EXPECT_EQ(plan->module_path, "conf/greeter.wasm");
@@ -63,7 +64,7 @@ TEST(Plan, NamesTheAgentAfterTheModule) {
   DeployFlags flags;
   flags.module = "out/Greeter_v2.wasm";
   v1::DeployRequest request;
-  const auto plan = PlanDeploy(flags, std::nullopt, &request);
+  const auto plan = PlanDeploy(flags, {}, &request);
   ASSERT_TRUE(plan.ok()) << plan.status();
   EXPECT_EQ(plan->agent, "greeter-v2");
   EXPECT_EQ(request.spec().strategy(), v1::DIRECT);
@@ -74,12 +75,21 @@ TEST(Plan, StagesAloneMeanCanary) {
   flags.module = "a.wasm";
   flags.stages = "5:5m";
   v1::DeployRequest request;
-  ASSERT_TRUE(PlanDeploy(flags, std::nullopt, &request).ok());
+  ASSERT_TRUE(PlanDeploy(flags, {}, &request).ok());
   EXPECT_EQ(request.spec().strategy(), v1::CANARY);
   ASSERT_EQ(request.spec().stages_size(), 2);
   EXPECT_EQ(request.spec().stages(1).kind(), v1::Stage::FULL);
   flags.strategy = "direct";
-  EXPECT_FALSE(PlanDeploy(flags, std::nullopt, &request).ok());
+  EXPECT_FALSE(PlanDeploy(flags, {}, &request).ok());
+}
+
+TEST(Plan, AListTakesNoFlagThatConcernsOneAgent) {
+  DeployFlags flags;
+  flags.deployment_file = "group.yaml";
+  EXPECT_EQ(ReadDeploymentFiles(flags, "- agent: a\n- agent: b\n")->size(), 2u);
+  EXPECT_TRUE(CheckGroupFlags(flags).ok());
+  flags.version = "2";
+  EXPECT_FALSE(CheckGroupFlags(flags).ok());
 }
 
 TEST(Revision, IsANumberWithOrWithoutItsAgent) {
@@ -124,7 +134,6 @@ TEST(CommandLine, RefusesByNameWhatIsNotInThisRelease) {
   EXPECT_THAT(fake.err(), HasSubstr("agent secret set is not carried out in this release"));
   EXPECT_EQ(fake.Run({"--token", "x", "agent", "list"}), 6);
   EXPECT_EQ(fake.Run({"agent", "list", "--ca", "x"}), 6);
-  EXPECT_EQ(fake.Run({"message", "request", "greeter", "--preview"}), 6);
 }
 
 TEST(CommandLine, ServerStartGetsItsOwnOptions) {

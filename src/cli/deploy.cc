@@ -85,25 +85,72 @@ ExitCode PrintDryRun(const Context& context, const v1::DeployResponse& response)
   return passed ? ExitCode::kDone : ExitCode::kRejected;
 }
 
-absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
-  std::optional<std::string> file_text;
-  if (!flags.deployment_file.empty()) {
-    ASSIGN_OR_RETURN(file_text, ReadFileUpTo(flags.deployment_file, kMaxDeploymentFileBytes));
+// The module, inline or uploaded.
+absl::Status AttachModule(Context& context, const std::string& path, v1::DeployRequest* request) {
+  ASSIGN_OR_RETURN(std::string module, ReadModule(path));
+  if (module.size() > kInlineModuleBytes) {
+    ASSIGN_OR_RETURN(*request->mutable_module_digest(), Upload(context.client(), module));
+  } else {
+    request->set_wasm_module(std::move(module));
   }
-  v1::DeployRequest request;
-  ASSIGN_OR_RETURN(const DeployPlan plan, PlanDeploy(flags, file_text, &request));
+  return absl::OkStatus();
+}
+
+std::string KeyOf(Context& context, const DeployFlags& flags) {
+  return flags.idempotency_key.empty() ? context.client().NewIdempotencyKey()
+                                       : flags.idempotency_key;
+}
+
+// Several agents in one switch. Its exit status is the first that is not "done".
+absl::StatusOr<ExitCode> DeployGroup(Context* context, const DeployFlags& flags,
+                                     std::vector<DeploymentFile> files) {
+  RETURN_IF_ERROR(CheckGroupFlags(flags));
+  v1::DeployAgentsRequest request;
+  for (DeploymentFile& file : files) {
+    v1::DeployRequest* one = request.add_deploy();
+    ASSIGN_OR_RETURN(const DeployPlan plan, PlanDeploy(flags, std::move(file), one));
+    RETURN_IF_ERROR(AttachModule(*context, plan.module_path, one));
+  }
+  request.set_idempotency_key(KeyOf(*context, flags));
+  ASSIGN_OR_RETURN(const v1::DeployAgentsResponse response,
+                   (Call(context->client(), &v1::AgentDeployment::Stub::DeployAgents, request)));
+  if (flags.detach) {
+    if (context->printer().structured()) {
+      context->printer().Document(response);
+    } else {
+      for (const auto& deployment : response.deployments()) {
+        context->printer().Text(StrCat(deployment.deployment_id(), "\n"));
+      }
+    }
+    return ExitCode::kDone;
+  }
+  ExitCode outcome = ExitCode::kDone;
+  for (const auto& deployment : response.deployments()) {
+    ASSIGN_OR_RETURN(const ExitCode one,
+                     WatchUntilSettled(context, {.deployment = deployment.deployment_id(),
+                                                 .finalized = flags.wait == "finalized",
+                                                 .was_connected = true}));
+    if (outcome == ExitCode::kDone) outcome = one;
+  }
+  return outcome;
+}
+
+absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
   RETURN_IF_ERROR(RefuseWhatIsNotInThisRelease(flags));
   if (!flags.wait.empty() && flags.wait != "running" && flags.wait != "finalized") {
     return UsageError(StrCat("--wait is running or finalized, not '", flags.wait, "'"));
   }
-  ASSIGN_OR_RETURN(const std::string module, ReadModule(plan.module_path));
-  if (module.size() > kInlineModuleBytes) {
-    ASSIGN_OR_RETURN(*request.mutable_module_digest(), Upload(context->client(), module));
-  } else {
-    request.set_wasm_module(module);
+  std::vector<DeploymentFile> files(1);
+  if (!flags.deployment_file.empty()) {
+    ASSIGN_OR_RETURN(const std::string text,
+                     ReadFileUpTo(flags.deployment_file, kMaxDeploymentFileBytes));
+    ASSIGN_OR_RETURN(files, ReadDeploymentFiles(flags, text));
   }
-  request.set_idempotency_key(flags.idempotency_key.empty() ? context->client().NewIdempotencyKey()
-                                                            : flags.idempotency_key);
+  if (files.size() > 1) return DeployGroup(context, flags, std::move(files));
+  v1::DeployRequest request;
+  ASSIGN_OR_RETURN(const DeployPlan plan, PlanDeploy(flags, std::move(files[0]), &request));
+  RETURN_IF_ERROR(AttachModule(*context, plan.module_path, &request));
+  request.set_idempotency_key(KeyOf(*context, flags));
   ASSIGN_OR_RETURN(const v1::DeployResponse response,
                    (Call(context->client(), &v1::AgentDeployment::Stub::DeployAgent, request)));
 

@@ -132,19 +132,21 @@ absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags) {
   return overrides;
 }
 
-absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags,
-                                      const std::optional<std::string>& file_text,
-                                      v1::DeployRequest* request) {
-  DeploymentFile file;
-  if (file_text.has_value()) {
-    auto parsed = deployment::ParseDeploymentFile(*file_text, flags.deployment_file);
-    if (absl::IsInvalidArgument(parsed.status())) {
-      return UsageError(StrCat(parsed.status().message()), FixOf(parsed.status()));
-    }
-    RETURN_IF_ERROR(parsed.status());
-    file = *std::move(parsed);
+absl::StatusOr<std::vector<DeploymentFile>> ReadDeploymentFiles(const DeployFlags& flags,
+                                                                const std::string& text) {
+  auto parsed = deployment::ParseDeploymentFiles(text, flags.deployment_file);
+  if (absl::IsInvalidArgument(parsed.status())) {
+    return UsageError(StrCat(parsed.status().message()), FixOf(parsed.status()));
+  }
+  RETURN_IF_ERROR(parsed.status());
+  for (const DeploymentFile& file : *parsed) {
     RETURN_IF_ERROR(deployment::CheckCarriedOut(file));
   }
+  return parsed;
+}
+
+absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile file,
+                                      v1::DeployRequest* request) {
   DeployPlan plan;
   plan.module_path = flags.module;
   if (plan.module_path.empty() && !file.module.empty()) {
@@ -172,6 +174,24 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags,
   ToProto(file.spec, request->mutable_spec());
   ToProto(file.overrides, request->mutable_overrides());
   return plan;
+}
+
+absl::Status CheckGroupFlags(const DeployFlags& flags) {
+  const std::pair<bool, std::string_view> single[] = {{!flags.module.empty(), "a module"},
+                                                      {!flags.name.empty(), "--name"},
+                                                      {!flags.version.empty(), "--version"},
+                                                      {!flags.stages.empty(), "--stages"},
+                                                      {!flags.overrides.memory.empty(), "--memory"},
+                                                      {!flags.overrides.cpu.empty(), "--cpu"},
+                                                      {!flags.overrides.set.empty(), "--set"},
+                                                      {flags.dry_run, "--dry-run"},
+                                                      {flags.preview, "--preview"}};
+  for (const auto& [given, name] : single) {
+    if (!given) continue;
+    return UsageError(StrCat(name, " concerns one agent, ", flags.deployment_file, " has several"),
+                      "say it in the file");
+  }
+  return absl::OkStatus();
 }
 
 void ToProto(const DeploymentSpec& spec, v1::DeploymentSpec* out) {

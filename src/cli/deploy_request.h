@@ -41,11 +41,14 @@ struct DeployPlan {
   std::string module_path;
 };
 
-// Fills all of `request` but module and idempotency key. `file_text`: what flags.deployment_file
-// holds.
-absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags,
-                                      const std::optional<std::string>& file_text,
+// What the text of flags.deployment_file says: one agent, or a list that is switched together.
+absl::StatusOr<std::vector<DeploymentFile>> ReadDeploymentFiles(const DeployFlags& flags,
+                                                                const std::string& text);
+// Fills all of `request` but module and idempotency key; flags win over `file`.
+absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile file,
                                       v1::DeployRequest* request);
+// A flag that concerns one agent makes no sense for a list.
+absl::Status CheckGroupFlags(const DeployFlags& flags);
 
 absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags);
 

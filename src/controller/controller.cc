@@ -22,7 +22,8 @@ std::unique_ptr<Controller> Controller::Make(ControllerDeps deps) {
   return std::make_unique<ControllerImpl>(std::move(deps));
 }
 
-ControllerImpl::ControllerImpl(ControllerDeps deps) : d_(std::move(deps)) {}
+ControllerImpl::ControllerImpl(ControllerDeps deps)
+    : d_(std::move(deps)), places_(d_.max_deployments) {}
 ControllerImpl::~ControllerImpl() = default;
 
 void ControllerImpl::OnStrand(absl::AnyInvocable<void()> work) {
@@ -278,17 +279,18 @@ void ControllerImpl::DryRun(Revision revision, int64_t limit_ns, std::vector<Fie
                          });
 }
 
-void ControllerImpl::Create(DeployRequest request, Revision revision,
-                            deployment::DeploymentPlan plan, Done<DeployOutcome> done) {
-  journal::CommitOp op;
+ControllerImpl::Made ControllerImpl::Make(const DeployRequest& request, Revision revision,
+                                          deployment::DeploymentPlan plan,
+                                          const std::vector<DeploymentId>& group,
+                                          journal::CommitOp* op) {
   AgentEntry* agent = book_.Find(std::string_view(request.agent));
-  if (agent == nullptr) agent = book_.Create(request.agent, d_.clock->WallNanos(), &op.rows);
+  if (agent == nullptr) agent = book_.Create(request.agent, d_.clock->WallNanos(), &op->rows);
   auto run = std::make_unique<Run>();
   deployment::DeploymentStatus& status = run->status;
   status.id = DeploymentId(next_deployment_++);
   revision.deployment = status.id;
   std::shared_ptr<const Revision> candidate =
-      book_.AddRevision(agent, std::move(revision), &op.rows);
+      book_.AddRevision(agent, std::move(revision), &op->rows);
   status.agent = request.agent;
   status.label = request.label;
   status.module = candidate->module;
@@ -297,39 +299,49 @@ void ControllerImpl::Create(DeployRequest request, Revision revision,
   status.plan = std::move(plan);
   d_.random->Fill(status.salt);
   status.idempotency_key = request.idempotency_key;
+  status.group = group;
 
-  const bool queued = agent->active.valid();
-  const DeploymentId id = status.id;
+  const bool behind = agent->active.valid();
+  const bool queued = behind || !places_.Take(status.id);
+  Made made{.id = status.id};
   absl::StatusOr<deployment::Transition> created =
       deployment::Apply(status, deployment::Created{queued}, d_.clock->WallNanos());
   CAXTON_ASSERT(created.ok(), "a fresh deployment can be created");
   status = created->status;
-  agent->history.push_back(id);
-  std::vector<DeploymentId> overtaken;
-  DeploymentId replaced;
-  if (queued) {
-    overtaken = std::exchange(agent->queued, {id});  // the newest waiting one wins
-    if (status.plan.queue == QueuePolicy::kReplace) replaced = agent->active;
+  made.effects = std::move(created->effects);
+  agent->history.push_back(made.id);
+  if (behind) {
+    made.overtaken = std::exchange(agent->queued, {made.id});  // the newest waiting one wins
+    if (status.plan.queue == QueuePolicy::kReplace) made.replaced = agent->active;
   } else {
-    agent->active = id;
+    agent->active = made.id;
   }
   run->busy = true;
   std::string bytes;
   deployment::EncodeStatus(status, &bytes);
-  op.rows.Put(journal::Table::kDeployments, journal::DeploymentKey(id), std::move(bytes));
-  runs_[id] = std::move(run);
-  op.durable = [this, id, overtaken, replaced, effects = std::move(created->effects),
-                done = std::move(done)]() mutable {
-    OnStrand([this, id, overtaken, replaced, effects = std::move(effects),
-              done = std::move(done)]() mutable {
-      for (DeploymentId other : overtaken) Step(other, deployment::Abort{}, nullptr);
-      if (replaced.valid()) Step(replaced, deployment::Abort{}, nullptr);
-      if (Run* made = FindRun(id); made != nullptr) done(DeployOutcome{.view = ViewOf(*made)});
-      CarryOut(id, std::move(effects));
-      Finish(id);
+  op->rows.Put(journal::Table::kDeployments, journal::DeploymentKey(made.id), std::move(bytes));
+  runs_[made.id] = std::move(run);
+  ForgetOld(agent);
+  return made;
+}
+
+void ControllerImpl::OnCreated(Made made) {
+  for (DeploymentId other : made.overtaken) Step(other, deployment::Abort{}, nullptr);
+  if (made.replaced.valid()) Step(made.replaced, deployment::Abort{}, nullptr);
+  CarryOut(made.id, std::move(made.effects));
+  Finish(made.id);
+}
+
+void ControllerImpl::Create(DeployRequest request, Revision revision,
+                            deployment::DeploymentPlan plan, Done<DeployOutcome> done) {
+  journal::CommitOp op;
+  Made made = Make(request, std::move(revision), std::move(plan), {}, &op);
+  op.durable = [this, made = std::move(made), done = std::move(done)]() mutable {
+    OnStrand([this, made = std::move(made), done = std::move(done)]() mutable {
+      if (Run* run = FindRun(made.id); run != nullptr) done(DeployOutcome{.view = ViewOf(*run)});
+      OnCreated(std::move(made));
     });
   };
-  ForgetOld(agent);
   d_.journal->committer().Submit(std::move(op));
 }
 

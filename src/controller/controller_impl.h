@@ -18,6 +18,7 @@
 #include "agent_book.h"
 #include "caxton/controller/controller.h"
 #include "caxton/deployment/state_machine.h"
+#include "places.h"
 
 namespace caxton::controller {
 
@@ -31,6 +32,8 @@ class ControllerImpl final : public Controller {
   void Stop() override;
 
   void Deploy(DeployRequest request, Done<DeployOutcome> done) override;
+  void DeployGroup(std::vector<DeployRequest> requests,
+                   Done<std::vector<DeploymentView>> done) override;
   void Promote(std::string target, std::string from_stage, bool full,
                Done<DeploymentView> done) override;
   void Pause(std::string target, Done<DeploymentView> done) override;
@@ -61,6 +64,7 @@ class ControllerImpl final : public Controller {
     std::unique_ptr<analysis::Judge> judge;
     std::optional<analysis::JudgeNumbers> last_numbers;
     bool judge_spoke = false;
+    bool ready = false;  // of a group: warm, waits for the others
     // The running clock (stage or cleanup): elapsed = base + (now - since).
     TimerId timer;
     bool clock_runs = false;
@@ -92,6 +96,17 @@ class ControllerImpl final : public Controller {
                                                      const AgentEntry* agent);
   void Create(DeployRequest request, Revision revision, deployment::DeploymentPlan plan,
               Done<DeployOutcome> done);
+  // What both Create and a group do: the agent, its revision, and a deployment that is busy until
+  // `op` is on the disk.
+  struct Made {
+    DeploymentId id;
+    std::vector<deployment::Effect> effects;
+    std::vector<DeploymentId> overtaken;
+    DeploymentId replaced;
+  };
+  Made Make(const DeployRequest& request, Revision revision, deployment::DeploymentPlan plan,
+            const std::vector<DeploymentId>& group, journal::CommitOp* op);
+  void OnCreated(Made made);
   void DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
               Done<DeployOutcome> done);
   Run* FindRun(DeploymentId id);
@@ -114,9 +129,19 @@ class ControllerImpl final : public Controller {
   void PublishAgent(AgentEntry* agent);
   void Do(Run* run, const deployment::Effect& effect);
   void RunNextQueued(AgentEntry* agent, DeploymentId ended);
+  void Dequeue(DeploymentId id);
   void ForgetOld(AgentEntry* agent);
   void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
   void DropRun(DeploymentId id);
+
+  // -- groups.cc
+  void OnDeployGroup(std::vector<DeployRequest> requests, Done<std::vector<DeploymentView>> done);
+  absl::Status CheckGroup(const std::vector<DeployRequest>& requests);
+  // A member is warm: switches all once all are.
+  void GroupReady(DeploymentId id);
+  void SwitchGroup(std::vector<DeploymentId> group);
+  // A member has ended before the switch: the others end too.
+  void GroupFailed(const Run& run);
 
   // -- preparation.cc
   void DoValidate(Run* run);
@@ -178,6 +203,7 @@ class ControllerImpl final : public Controller {
   bool stopped_ = false;
   AgentBook book_;
   std::map<DeploymentId, std::unique_ptr<Run>> runs_;
+  Places places_;
   uint64_t next_deployment_ = 1;
   bool ticking_ = false;
   uint64_t next_watch_ = 1;

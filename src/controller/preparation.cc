@@ -140,6 +140,7 @@ void ControllerImpl::GiveTraffic(DeploymentId id) {
     return;
   }
   run->status.stable = agent->Serving();
+  if (!run->status.group.empty()) return GroupReady(id);
   Step(id, deployment::Prepared{}, nullptr);
 }
 

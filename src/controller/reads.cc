@@ -17,7 +17,8 @@ DeploymentView ControllerImpl::ViewOf(const Run& run) {
   if (AgentEntry* agent = book_.Find(run.status.candidate.agent); agent != nullptr) {
     view.candidate = agent->Find(run.status.candidate.number);
     view.stable = agent->Find(run.status.stable.number);
-    if (run.status.queued) view.queued_behind = agent->active;
+    if (run.status.queued && agent->active != run.status.id) view.queued_behind = agent->active;
+    view.place_in_queue = places_.PlaceInQueue(run.status.id);
   }
   view.numbers = run.judge ? std::optional(run.judge->Numbers()) : run.last_numbers;
   view.validation = run.validation;

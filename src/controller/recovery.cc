@@ -28,6 +28,7 @@ absl::Status ControllerImpl::Recover() {
       } else if (status->state == DeploymentState::kValidating ||
                  status->state == DeploymentState::kDeploying) {
         agent->active = id;
+        places_.Occupy(id);
       }
     }
     auto run = std::make_unique<Run>();
@@ -62,7 +63,19 @@ void ControllerImpl::StartServing() {
     }
     for (DeploymentId id : unfinished) Step(id, deployment::Recovered{}, nullptr);
     for (DeploymentId id : unfinished) RepeatSuperseding(id);
-    for (AgentEntry* agent : book_.All()) ResumeQueue(agent);
+    for (DeploymentId id : unfinished) {
+      const Run* run = FindRun(id);
+      for (DeploymentId other : run->status.group) {
+        const Run* member = FindRun(other);
+        if (member != nullptr && member->status.final()) GroupFailed(*member);
+      }
+    }
+    std::vector<AgentEntry*> agents = book_.All();
+    // Those that waited longest first.
+    std::sort(agents.begin(), agents.end(), [](const AgentEntry* a, const AgentEntry* b) {
+      return !a->queued.empty() && (b->queued.empty() || a->queued.back() < b->queued.back());
+    });
+    for (AgentEntry* agent : agents) ResumeQueue(agent);
   });
 }
 

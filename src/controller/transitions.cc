@@ -237,6 +237,7 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
       const bool under_way = run->status.state == DeploymentState::kValidating ||
                              run->status.state == DeploymentState::kDeploying;
       if (under_way) return;
+      if (run->status.state != DeploymentState::kRunning) self->GroupFailed(*run);
       for (auto& answer : std::exchange(run->when_settled, {})) answer();
     }
     void operator()(const deployment::RunNextQueued&) { self->RunNextQueued(agent, id); }
@@ -248,16 +249,27 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
 
 // `ended` gives way; a deployment that is rolled back in its cleanup window is not the active one.
 void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
+  places_.Leave(ended);
   if (agent->active == ended) agent->active = DeploymentId();
-  if (agent->active.valid() || agent->queued.empty() || agent->closed) return;
-  std::vector<DeploymentId> waiting = std::exchange(agent->queued, {});
-  const DeploymentId next = waiting.back();
-  waiting.pop_back();
-  for (DeploymentId overtaken : waiting) Step(overtaken, deployment::Abort{}, nullptr);
-  Run* run = FindRun(next);
-  if (run == nullptr || run->status.final()) return;
-  agent->active = next;
-  Step(next, deployment::Dequeued{agent->Serving(), run->status.plan}, nullptr);
+  if (!agent->active.valid() && !agent->queued.empty() && !agent->closed) {
+    std::vector<DeploymentId> waiting = std::exchange(agent->queued, {});
+    const DeploymentId next = waiting.back();
+    waiting.pop_back();
+    for (DeploymentId overtaken : waiting) Step(overtaken, deployment::Abort{}, nullptr);
+    if (Run* run = FindRun(next); run != nullptr && !run->status.final()) {
+      agent->active = next;
+      if (places_.Take(next)) Dequeue(next);
+    }
+  }
+  while (const auto next = places_.TakeNext()) Dequeue(*next);
+}
+
+// Its turn at its agent and on the server has come.
+void ControllerImpl::Dequeue(DeploymentId id) {
+  Run* run = FindRun(id);
+  AgentEntry* agent = run ? book_.Find(run->status.candidate.agent) : nullptr;
+  if (agent == nullptr) return places_.Leave(id);
+  Step(id, deployment::Dequeued{agent->Serving(), run->status.plan}, nullptr);
 }
 
 void ControllerImpl::ForgetOld(AgentEntry* agent) {
@@ -292,6 +304,7 @@ void ControllerImpl::ForgetRevision(AgentEntry* agent, RevisionNumber number,
 // Whoever waits for something of it is told that it is gone.
 void ControllerImpl::DropRun(DeploymentId id) {
   auto node = runs_.extract(id);
+  places_.Leave(id);
   if (node.empty()) return;
   Run* run = node.mapped().get();
   StopClock(run);

@@ -42,7 +42,7 @@ class Machine final {
   absl::Status On(const Promote& event);
   absl::Status On(const Pause& event);
   absl::Status On(const Resume&);
-  absl::Status On(const Abort&);
+  absl::Status On(const Abort& event);
   absl::Status On(const Rollback& event);
   absl::Status On(const JudgeVerdict& event);
   absl::Status On(const CleanupElapsed& event);

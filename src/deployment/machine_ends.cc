@@ -17,7 +17,7 @@ void Machine::EndWithoutTraffic(State to, EndCause cause) {
   s.queued = false;
   MoveTo(to);
   if (started) Do(StopRevision{s.candidate});
-  if (started) Do(RunNextQueued{});
+  Do(RunNextQueued{});  // one that waited for a place on the server held its agent's turn
   Do(NotifyWatchers{});
 }
 
@@ -48,9 +48,10 @@ absl::Status Machine::CancelBeforeRunning(EndCause cause) {
   return absl::OkStatus();
 }
 
-absl::Status Machine::On(const Abort&) {
+absl::Status Machine::On(const Abort& event) {
   if (InState(State::kValidating) || InState(State::kDeploying)) {
-    return CancelBeforeRunning(EndCause::kAbort);
+    s.error = CutText(event.why);
+    return CancelBeforeRunning(event.cause);
   }
   return Refuse("NOT_DEPLOYING",
                 StrCat("there is nothing to abort: it is ", DeploymentStateName(s.state)),

@@ -437,18 +437,33 @@ absl::Status ToStatus(const std::vector<YamlFault>& faults, std::string_view fil
 
 }  // namespace
 
-absl::StatusOr<DeploymentFile> ParseDeploymentFile(std::string_view text,
-                                                   std::string_view filename) {
+absl::StatusOr<std::vector<DeploymentFile>> ParseDeploymentFiles(std::string_view text,
+                                                                 std::string_view filename) {
   YamlNode root;
   std::vector<YamlFault> faults;
-  FileReader reader;
-  DeploymentFile file;
+  std::vector<DeploymentFile> files;
+  std::string fix;
   if (ParseYaml(text, &root, &faults)) {
-    file = reader.Read(root);
-    faults = reader.TakeFaults();
+    const bool list = root.kind == Kind::kList;
+    if (list && root.items.empty()) faults.push_back({root.line, root.column, "the list is empty"});
+    for (const YamlNode& node : list ? root.items : std::vector<YamlNode>{root}) {
+      FileReader reader;
+      files.push_back(reader.Read(node));
+      for (YamlFault& fault : reader.TakeFaults()) faults.push_back(std::move(fault));
+      fix = reader.fix();
+    }
   }
-  if (!faults.empty()) return ToStatus(faults, filename, reader.fix());
-  return file;
+  if (!faults.empty()) return ToStatus(faults, filename, fix);
+  return files;
+}
+
+absl::StatusOr<DeploymentFile> ParseDeploymentFile(std::string_view text,
+                                                   std::string_view filename) {
+  ASSIGN_OR_RETURN(std::vector<DeploymentFile> files, ParseDeploymentFiles(text, filename));
+  if (files.size() == 1) return std::move(files[0]);
+  return WithReason(absl::InvalidArgumentError(
+                        StrCat(filename, ": a list of ", files.size(), " agents, expected one")),
+                    "BAD_DEPLOYMENT_FILE");
 }
 
 }  // namespace caxton::deployment

@@ -79,6 +79,19 @@ TEST(DeploymentFile, ShadowAndHistoryFields) {
   EXPECT_FALSE(ParseDeploymentFile("deployment: { stages: [ switch: later ] }", "x.yaml").ok());
 }
 
+TEST(DeploymentFile, AListIsSeveralAgents) {
+  const auto files = ParseDeploymentFiles("- { agent: a, module: a.wasm }\n- { agent: b }\n", "l");
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_EQ(files->size(), 2u);
+  EXPECT_EQ((*files)[0].agent, "a");
+  EXPECT_EQ((*files)[1].agent, "b");
+  EXPECT_EQ(ParseDeploymentFiles("agent: a", "l")->size(), 1u);
+  EXPECT_FALSE(ParseDeploymentFiles("[]", "l").ok());
+  const absl::Status faulty = ParseDeploymentFiles("- agent: a\n- agnet: b\n", "l").status();
+  EXPECT_NE(faulty.message().find("l:2:3"), absl::string_view::npos) << faulty;
+  EXPECT_FALSE(ParseDeploymentFile("- agent: a\n- agent: b\n", "l").ok());
+}
+
 TEST(DeploymentFile, LongForm) {
   const auto parsed = ParseDeploymentFile(DataFile("long-form.yaml"), "long-form.yaml");
   ASSERT_TRUE(parsed.ok()) << parsed.status();

@@ -350,7 +350,8 @@ TEST(StateMachine, QueuedStartsWithThePlanOfThen) {
   EXPECT_EQ(Names(t), "Validate NotifyWatchers");
   EXPECT_EQ(t.status.stable.number, RevisionNumber(6));
   EXPECT_EQ(t.status.plan, plan);
-  EXPECT_EQ(Names(*Apply(s, Abort{}, 2)), "NotifyWatchers") << "nothing was started for it";
+  EXPECT_EQ(Names(*Apply(s, Abort{}, 2)), "RunNextQueued NotifyWatchers")
+      << "nothing was started for it";
 }
 
 TEST(StateMachine, CleanupVerdictNeedsEvidence) {

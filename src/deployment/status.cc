@@ -113,6 +113,8 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   WritePlan(status.plan, w);
   for (uint8_t byte : status.salt) w.U8(byte);
   w.Bytes(status.idempotency_key);
+  w.U32(static_cast<uint32_t>(status.group.size()));
+  for (DeploymentId id : status.group) w.U64(id.value());
   w.U8(static_cast<uint8_t>(status.state));
   w.Bool(status.queued);
   w.Bool(status.prepared);
@@ -151,6 +153,8 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.plan = ReadPlan(r);
   for (uint8_t& byte : v.salt) byte = r.U8();
   v.idempotency_key = r.BytesCopy();
+  const uint32_t members = ReadCount(r, sizeof(uint64_t));
+  for (uint32_t i = 0; i < members && r.ok(); ++i) v.group.push_back(DeploymentId(r.U64()));
   v.state = ReadEnum<DeploymentState>(r, kDeploymentStateCount);
   v.queued = r.Bool();
   v.prepared = r.Bool();

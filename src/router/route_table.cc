@@ -29,11 +29,14 @@ std::vector<std::string> RouteTable::Names() const {
   return names;
 }
 
-std::shared_ptr<const RouteTable> RouteTable::With(std::shared_ptr<const AgentRoute> route) const {
+std::shared_ptr<const RouteTable> RouteTable::With(
+    std::vector<std::shared_ptr<const AgentRoute>> routes) const {
   auto copy = std::make_shared<RouteTable>(*this);
-  copy->by_name_[route->name] = route->id;
-  const AgentId id = route->id;
-  copy->by_id_[id] = std::move(route);
+  for (std::shared_ptr<const AgentRoute>& route : routes) {
+    copy->by_name_[route->name] = route->id;
+    const AgentId id = route->id;
+    copy->by_id_[id] = std::move(route);
+  }
   return copy;
 }
 
@@ -50,9 +53,9 @@ std::shared_ptr<const RouteTable> RouteTable::Without(AgentId id) const {
 
 RouteTables::RouteTables() : current_(std::make_shared<RouteTable>()) {}
 
-void RouteTables::Publish(std::shared_ptr<const AgentRoute> route) {
+void RouteTables::Publish(std::vector<std::shared_ptr<const AgentRoute>> routes) {
   MutexLock lock(&mutex_);
-  current_ = current_->With(std::move(route));
+  current_ = current_->With(std::move(routes));
   version_.fetch_add(1, std::memory_order_release);
 }
 

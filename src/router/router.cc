@@ -38,7 +38,8 @@ class RouterImpl final : public Router, private MessagePlane {
     Take(std::move(envelope), true, std::move(replied));
   }
 
-  void Publish(std::shared_ptr<const AgentRoute> route) override;
+  void Publish(std::shared_ptr<const AgentRoute> route) override { PublishAll({std::move(route)}); }
+  void PublishAll(std::vector<std::shared_ptr<const AgentRoute>> routes) override;
   std::shared_ptr<const RouteTable> Routes() const override { return tables_.Current(); }
   void Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute> after,
                 journal::CommitOp record, absl::AnyInvocable<void(WithdrawReport)> done) override;
@@ -292,10 +293,13 @@ void RouterImpl::OnRoom(RevisionRef revision) {
 
 // ---- routes
 
-void RouterImpl::Publish(std::shared_ptr<const AgentRoute> route) {
-  const AgentId agent = route->id;
-  tables_.Publish(std::move(route));
-  for (auto& shard : shards_) shard->RouteChanged(agent);
+void RouterImpl::PublishAll(std::vector<std::shared_ptr<const AgentRoute>> routes) {
+  std::vector<AgentId> agents;
+  for (const auto& route : routes) agents.push_back(route->id);
+  tables_.Publish(std::move(routes));
+  for (AgentId agent : agents) {
+    for (auto& shard : shards_) shard->RouteChanged(agent);
+  }
 }
 
 void RouterImpl::Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute> after,
@@ -334,7 +338,7 @@ void RouterImpl::Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute
   };
 
   const AgentId agent = revision.agent;
-  tables_.Publish(std::move(after));
+  tables_.Publish({std::move(after)});
   record.durable = [finish, then = std::move(record.durable)]() mutable {
     if (then) then();
     finish([](WithdrawReport& r, int64_t elapsed) { r.durable_ns = elapsed; });

@@ -33,12 +33,15 @@ absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAM
     config->dev = value.as<bool>();
   } else if (name == "time_scale") {
     config->time_scale = value.as<int64_t>();
+  } else if (name == "max_deployments") {
+    config->max_deployments = value.as<int64_t>();
   } else if (name == "log_level") {
     config->log_level = value.as<std::string>();
   } else {
-    return At(path, key.Mark(),
-              StrCat("unknown field '", name,
-                     "'; known are data_dir, listen, http, dev, time_scale, log_level"));
+    return At(
+        path, key.Mark(),
+        StrCat("unknown field '", name,
+               "'; known are data_dir, listen, http, dev, time_scale, max_deployments, log_level"));
   }
   return absl::OkStatus();
 }
@@ -67,6 +70,10 @@ absl::Status Check(const ServerConfig& config) {
                                   "development and needs --dev"),
                               "NEEDS_DEV"),
                    "add --dev, or leave --time-scale out");
+  }
+  if (config.max_deployments < 1 || config.max_deployments > kMostDeployments) {
+    return absl::InvalidArgumentError(
+        StrCat("--max-deployments lies between 1 and ", kMostDeployments));
   }
   if (config.data_dir.empty()) return absl::InvalidArgumentError("--data-dir is empty");
   const std::string& level = config.log_level;
@@ -97,6 +104,9 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& a
   app.add_flag("--dev", dev, "Development: allows --time-scale");
   auto* scale = app.add_option("--time-scale", "Divides the durations of stages by N; needs --dev")
                     ->type_name("N");
+  auto* most = app.add_option("--max-deployments",
+                              "Deployments under way at once (32); the rest waits its turn")
+                   ->type_name("N");
   app.add_flag("--accept-loss", config.accept_loss,
                "Open a journal whose end is damaged, losing what is missing");
   auto* level = app.add_option("--log-level", "debug, info, warn or error")->type_name("LEVEL");
@@ -118,6 +128,7 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& a
     if (*http) config.http = http->as<std::string>();
     if (dev) config.dev = true;
     if (*scale) config.time_scale = scale->as<int64_t>();
+    if (*most) config.max_deployments = most->as<int64_t>();
     if (*level) config.log_level = level->as<std::string>();
   } catch (const CLI::ParseError& error) {
     return WithReason(absl::InvalidArgumentError(error.what()), "USAGE");

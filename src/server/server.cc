@@ -166,6 +166,7 @@ absl::Status ServerImpl::MakeParts() {
        .artifacts = artifacts_.get(),
        .validator = validator_.get(),
        .time_scale = config_.time_scale,
+       .max_deployments = static_cast<size_t>(config_.max_deployments),
        .on_transition = [this](const controller::DeploymentView& view, std::string_view event) {
          observer_.OnTransition(view, event);
        }});

@@ -58,6 +58,7 @@ void SimServer::Start() {
                         .supervisor = supervisor.get(),
                         .artifacts = &artifacts,
                         .validator = validator.get(),
+                        .max_deployments = options_.max_deployments,
                         .on_transition = [this](const DeploymentView& view, std::string_view) {
                           Retain(view.status.candidate.agent);
                           if (on_transition) on_transition(view);

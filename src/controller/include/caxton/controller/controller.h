@@ -21,6 +21,7 @@
 #include "caxton/base/clock.h"
 #include "caxton/base/executor.h"
 #include "caxton/base/random.h"
+#include "caxton/controller/limits.h"
 #include "caxton/controller/views.h"
 #include "caxton/journal/journal.h"
 #include "caxton/router/router.h"
@@ -60,6 +61,7 @@ struct ControllerDeps {
   supervisor::ArtifactStore* artifacts = nullptr;
   validation::Validator* validator = nullptr;
   int64_t time_scale = 1;  // --dev --time-scale: divides stage durations
+  size_t max_deployments = kDefaultMaxDeployments;  // under way at once, at least 1
   // Transitions, for logs and metrics; on the strand. May be empty.
   std::function<void(const DeploymentView&, std::string_view event)> on_transition;
 };
@@ -80,6 +82,10 @@ class Controller {
 
   // ---- commands. `target` is an agent's name or "dep-N".
   virtual void Deploy(DeployRequest request, Done<DeployOutcome> done) = 0;
+  // Several agents, one request each, switched in one route change: all of them or none. None may
+  // have a deployment under way; strategies direct and blue-green, without a wait.
+  virtual void DeployGroup(std::vector<DeployRequest> requests,
+                           Done<std::vector<DeploymentView>> done) = 0;
   virtual void Promote(std::string target, std::string from_stage, bool full,
                        Done<DeploymentView> done) = 0;
   virtual void Pause(std::string target, Done<DeploymentView> done) = 0;

@@ -12,6 +12,9 @@ inline constexpr size_t kMaxAgents = 20'000;
 inline constexpr size_t kMaxArtifactsPerAgent = 10;  // revisions a rollback can return to
 inline constexpr size_t kMaxDeploymentsPerAgent =
     100;  // kept on record; the oldest final ones go first
+// Deployments between VALIDATING and RUNNING at once, over all agents; the rest waits its turn.
+inline constexpr size_t kDefaultMaxDeployments = 32;
+inline constexpr size_t kMaxGroup = 16;  // agents that are switched together
 inline constexpr size_t kMaxWatchers = 10'000;
 inline constexpr int64_t kTickNs = 1'000'000'000;  // progress to the journal, judge and watchers
 inline constexpr int64_t kDrainPollNs = 2'000'000;

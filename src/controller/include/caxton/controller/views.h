@@ -29,7 +29,8 @@ struct DeploymentView {
   int64_t remaining_ns = 0;
   uint64_t interrupted = 0;  // of a rollback: steps that were running and did not commit
   uint64_t redelivered = 0;
-  DeploymentId queued_behind;  // while it waits: the deployment in progress
+  DeploymentId queued_behind;  // while it waits: the agent's deployment in progress
+  size_t place_in_queue = 0;   // while it waits for a place on the server: from 1
   uint64_t generation = 0;     // changes with every journaled change: the etag
 };
 

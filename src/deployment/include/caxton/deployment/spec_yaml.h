@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "caxton/model/deployment_spec.h"
@@ -16,5 +17,10 @@ namespace caxton::deployment {
 // beyond limits.h (bytes, depth, values) are refused.
 absl::StatusOr<DeploymentFile> ParseDeploymentFile(std::string_view text,
                                                    std::string_view filename);
+
+// The same for a file that may be a list of such documents: agents that are switched together. A
+// file that is not a list is a list of one.
+absl::StatusOr<std::vector<DeploymentFile>> ParseDeploymentFiles(std::string_view text,
+                                                                 std::string_view filename);
 
 }  // namespace caxton::deployment

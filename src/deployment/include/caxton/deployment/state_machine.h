@@ -73,7 +73,10 @@ struct Pause {
   int64_t elapsed_ns = 0;  // of the stage when it was paused
 };
 struct Resume {};
-struct Abort {};
+struct Abort {
+  EndCause cause = EndCause::kAbort;  // or kGroup: another of its group has failed
+  std::string why;                    // kGroup: which
+};
 struct Rollback {
   int64_t drain_ns = 0;  // > 0: running steps may commit for that long first
 };

@@ -78,6 +78,8 @@ struct DeploymentStatus {
   DeploymentPlan plan;
   Salt salt{};  // 128 random bits, never reused
   std::string idempotency_key;
+  // Deployments that are switched in one route change, this one included; empty: on its own.
+  std::vector<DeploymentId> group;
 
   DeploymentState state = DeploymentState::kValidating;
   bool queued = false;

@@ -79,8 +79,9 @@ class RouteTable {
     return by_id_;
   }
 
-  // A copy with `route` in place of the agent's old one.
-  std::shared_ptr<const RouteTable> With(std::shared_ptr<const AgentRoute> route) const;
+  // A copy with `routes` in place of their agents' old ones.
+  std::shared_ptr<const RouteTable> With(
+      std::vector<std::shared_ptr<const AgentRoute>> routes) const;
   std::shared_ptr<const RouteTable> Without(AgentId id) const;
 
  private:
@@ -92,7 +93,7 @@ class RouteTable {
 class RouteTables {
  public:
   RouteTables();
-  void Publish(std::shared_ptr<const AgentRoute> route) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Publish(std::vector<std::shared_ptr<const AgentRoute>> routes) ABSL_LOCKS_EXCLUDED(mutex_);
   void Remove(AgentId id) ABSL_LOCKS_EXCLUDED(mutex_);
   std::shared_ptr<const RouteTable> Current() const ABSL_LOCKS_EXCLUDED(mutex_);
   uint64_t version() const { return version_.load(std::memory_order_acquire); }

@@ -87,6 +87,8 @@ class Router : public supervisor::StepSink {
 
   // ---- routes (the controller journals before it gives traffic)
   virtual void Publish(std::shared_ptr<const AgentRoute> route) = 0;
+  // Several agents' routes in one swap: a reader sees all of them or none.
+  virtual void PublishAll(std::vector<std::shared_ptr<const AgentRoute>> routes) = 0;
   virtual std::shared_ptr<const RouteTable> Routes() const = 0;
   // Takes all traffic from `revision`, at once: publishes `after` (which must not name it), fences
   // the committer, interrupts its running steps and runs their messages where `after` says.

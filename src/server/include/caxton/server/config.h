@@ -17,6 +17,7 @@ struct ServerConfig {
   std::string http = "127.0.0.1:8080";
   bool dev = false;
   int64_t time_scale = 1;  // divides stage durations; needs dev
+  int64_t max_deployments = 32;  // under way at once; the rest waits its turn
   bool accept_loss = false;
   std::string log_level = "info";
   bool help = false;  // print `help_text` and do nothing

@@ -16,4 +16,6 @@ inline constexpr int64_t kMaxTimeScale = 1'000'000;
 inline constexpr size_t kHttpThreads = 2;
 inline constexpr size_t kMaxHttpRequestBytes = 64 << 10;
 
+inline constexpr int64_t kMostDeployments = 10'000;  // --max-deployments at most
+
 }  // namespace caxton::server

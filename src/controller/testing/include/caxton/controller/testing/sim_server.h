@@ -32,6 +32,7 @@ namespace caxton::controller::testing {
 struct SimServerOptions {
   uint64_t seed = 1;
   size_t shards = 2;
+  size_t max_deployments = kDefaultMaxDeployments;
   supervisor::testing::FakeSupervisorOptions workers;
 };
 

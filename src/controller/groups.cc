@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Groups: deployments of several agents that are switched in one route change. Each is validated
+// and prepared like any other; the records of all that say "it serves" are one write, and their
+// routes one swap. What ends one of them before that ends them all. What if the process dies here?
+// Before the write nobody serves and every member prepares again; after it all do.
+#include <algorithm>
+#include <set>
+
+#include "caxton/base/assert.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/controller/limits.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+
+using deployment::DeploymentName;
+using deployment::DeploymentState;
+
+void ControllerImpl::DeployGroup(std::vector<DeployRequest> requests,
+                                 Done<std::vector<DeploymentView>> done) {
+  OnStrand([this, requests = std::move(requests), done = std::move(done)]() mutable {
+    OnDeployGroup(std::move(requests), std::move(done));
+  });
+}
+
+absl::Status ControllerImpl::CheckGroup(const std::vector<DeployRequest>& requests) {
+  if (requests.empty() || requests.size() > kMaxGroup) {
+    return WithReason(absl::InvalidArgumentError(
+                          StrCat("a group has 1 to ", kMaxGroup, " agents, not ", requests.size())),
+                      "GROUP_SIZE");
+  }
+  std::set<std::string> names;
+  for (const DeployRequest& request : requests) {
+    RETURN_IF_ERROR(CheckRequest(request));
+    if (!names.insert(request.agent).second) {
+      return WithReason(
+          absl::InvalidArgumentError(StrCat("agent '", request.agent, "' is in the group twice")),
+          "GROUP_TWICE");
+    }
+    if (request.validate_only) {
+      return WithReason(absl::InvalidArgumentError("a dry run takes one agent"), "GROUP_DRY_RUN");
+    }
+    const AgentEntry* agent = book_.Find(std::string_view(request.agent));
+    if (agent != nullptr && agent->active.valid()) {
+      return WithFix(WithReason(absl::FailedPreconditionError(
+                                    StrCat("agent '", request.agent, "' is being deployed by ",
+                                           DeploymentName(agent->active))),
+                                "DEPLOYMENT_IN_PROGRESS"),
+                     "wait for it or abort it: a group does not queue");
+    }
+  }
+  return absl::OkStatus();
+}
+
+void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests,
+                                   Done<std::vector<DeploymentView>> done) {
+  std::vector<DeploymentView> views;
+  for (const DeployRequest& request : requests) {
+    const AgentEntry* agent = book_.Find(std::string_view(request.agent));
+    if (Run* repeat = agent ? FindRepeat(*agent, request.idempotency_key) : nullptr) {
+      views.push_back(ViewOf(*repeat));
+    }
+  }
+  if (!views.empty() && views.size() == requests.size()) return done(std::move(views));
+  if (absl::Status wrong = CheckGroup(requests); !wrong.ok()) return done(std::move(wrong));
+
+  // All of them are found to be possible before the first is made.
+  std::vector<std::pair<Revision, deployment::DeploymentPlan>> parts;
+  for (const DeployRequest& request : requests) {
+    AgentEntry* agent = book_.Find(std::string_view(request.agent));
+    absl::StatusOr<Revision> revision = NewRevision(request, agent);
+    if (!revision.ok()) return done(Annotate(revision.status(), request.agent));
+    absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(request.spec, agent);
+    if (!plan.ok()) return done(Annotate(plan.status(), request.agent));
+    if (!plan->stages.empty() || plan->strategy == Strategy::kCanary ||
+        plan->strategy == Strategy::kShadow) {
+      return done(WithFix(WithReason(absl::InvalidArgumentError(
+                                         StrCat("agent '", request.agent,
+                                                "': a group switches at once, it has no stages (",
+                                                StrategyName(plan->strategy), ")")),
+                                     "GROUP_STAGES"),
+                          "use direct, or blue-green without a hold"));
+    }
+    if (agent != nullptr) {
+      if (absl::Status wrong = CheckLabel(*agent, *revision); !wrong.ok()) {
+        return done(std::move(wrong));
+      }
+    }
+    parts.emplace_back(*std::move(revision), *std::move(plan));
+  }
+  std::vector<DeploymentId> group;
+  for (size_t i = 0; i < requests.size(); ++i) group.push_back(DeploymentId(next_deployment_ + i));
+  journal::CommitOp op;
+  std::vector<Made> made;
+  for (size_t i = 0; i < requests.size(); ++i) {
+    made.push_back(
+        Make(requests[i], std::move(parts[i].first), std::move(parts[i].second), group, &op));
+    CAXTON_ASSERT(made.back().id == group[i], "ids are given out in order");
+  }
+  op.durable = [this, group, made = std::move(made), done = std::move(done)]() mutable {
+    OnStrand([this, group, made = std::move(made), done = std::move(done)]() mutable {
+      std::vector<DeploymentView> views;
+      for (DeploymentId id : group) {
+        if (Run* run = FindRun(id); run != nullptr) views.push_back(ViewOf(*run));
+      }
+      done(std::move(views));
+      for (Made& one : made) OnCreated(std::move(one));
+    });
+  };
+  d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::GroupReady(DeploymentId id) {
+  Run* run = FindRun(id);
+  run->ready = true;
+  for (DeploymentId other : run->status.group) {
+    const Run* member = FindRun(other);
+    if (member == nullptr || !member->ready) return;
+  }
+  SwitchGroup(run->status.group);
+}
+
+void ControllerImpl::SwitchGroup(std::vector<DeploymentId> group) {
+  if (stopped_) return;
+  bool busy = false;
+  for (DeploymentId id : group) {
+    const Run* run = FindRun(id);
+    // Aborted meanwhile: the others are on their way out too.
+    if (run == nullptr || run->status.state != DeploymentState::kDeploying ||
+        run->status.prepared) {
+      return;
+    }
+    busy |= run->busy;
+  }
+  if (busy) {
+    d_.executor->PostAfter(kBusyPollNs, [this, group] { SwitchGroup(group); });
+    return;
+  }
+  journal::CommitOp op;
+  std::vector<std::vector<deployment::Effect>> effects;
+  for (DeploymentId id : group) {
+    Run* run = FindRun(id);
+    absl::StatusOr<deployment::Transition> next =
+        deployment::Apply(run->status, deployment::Prepared{}, d_.clock->WallNanos());
+    CAXTON_ASSERT(next.ok() && !next->withdrawal, "what is warm can serve");
+    run->busy = true;
+    ++run->generation;
+    run->status = next->status;
+    journal::CommitOp record = RecordOf(run, next->effects);
+    op.rows.Append(std::move(record.rows));
+    effects.push_back(std::move(next->effects));
+    if (d_.on_transition) d_.on_transition(ViewOf(*run), "Prepared");
+  }
+  op.durable = [this, group, effects = std::move(effects)]() mutable {
+    OnStrand([this, group, effects = std::move(effects)]() mutable {
+      std::vector<std::shared_ptr<const router::AgentRoute>> routes;
+      for (size_t i = 0; i < group.size(); ++i) {
+        Run* run = FindRun(group[i]);
+        AgentEntry* agent = run ? book_.Find(run->status.candidate.agent) : nullptr;
+        if (agent == nullptr) continue;  // removed meanwhile
+        for (const deployment::Effect& effect : effects[i]) {
+          if (const auto* to = std::get_if<deployment::PublishRoute>(&effect)) {
+            agent->route = RouteFor(*agent, *run, *to);
+          }
+        }
+        routes.push_back(book_.Snapshot(*agent));
+      }
+      d_.router->PublishAll(std::move(routes));
+      for (size_t i = 0; i < group.size(); ++i) {
+        CarryOut(group[i], std::move(effects[i]));
+        Finish(group[i]);
+      }
+    });
+  };
+  d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::GroupFailed(const Run& run) {
+  if (run.status.running_ns != 0) return;  // after the switch each is on its own
+  for (DeploymentId other : run.status.group) {
+    const Run* member = FindRun(other);
+    if (member == nullptr || member->status.final() || member->status.running_ns != 0) continue;
+    Step(other,
+         deployment::Abort{
+             deployment::EndCause::kGroup,
+             StrCat("it was to be switched together with ", DeploymentName(run.status.id), " (",
+                    run.status.agent, "), which ended: ",
+                    run.status.error.empty()
+                        ? std::string(deployment::EndCauseName(run.status.cause))
+                        : run.status.error)},
+         nullptr);
+  }
+}
+
+}  // namespace caxton::controller
