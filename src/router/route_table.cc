@@ -11,6 +11,10 @@ bool AgentRoute::IsWithdrawn(RevisionNumber revision) const {
 
 bool AgentRoute::DrawsCandidate(uint64_t hash) const { return hash % 1'000'000 < weight_ppm; }
 
+bool AgentRoute::DrawsShadow(std::string_view message_id) const {
+  return shadow && mirrored.valid() && SipHash24(salt, message_id) % 1'000'000 < mirror_ppm;
+}
+
 std::shared_ptr<const AgentRoute> RouteTable::Find(std::string_view name) const {
   auto it = by_name_.find(absl::string_view(name.data(), name.size()));
   return it == by_name_.end() ? nullptr : Find(it->second);

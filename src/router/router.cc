@@ -16,6 +16,7 @@
 #include "caxton/model/names.h"
 #include "caxton/router/limits.h"
 #include "shard.h"
+#include "ticket.h"
 
 namespace caxton::router {
 namespace {
@@ -271,7 +272,7 @@ void RouterImpl::Abandon(const Message& m) {
 }
 
 void RouterImpl::OnResult(RevisionRef revision, StepResult result) {
-  const uint64_t shard = result.ticket.value() % kMaxShards;
+  const uint64_t shard = PlaceOf(result.ticket);
   if (shard < shards_.size()) shards_[shard]->Result(revision, std::move(result));
 }
 
@@ -279,7 +280,7 @@ void RouterImpl::OnLost(RevisionRef revision, std::vector<supervisor::LostStep> 
                         std::string cause) {
   std::vector<std::vector<supervisor::LostStep>> by_shard(shards_.size());
   for (const supervisor::LostStep& step : lost) {
-    const uint64_t shard = step.ticket.value() % kMaxShards;
+    const uint64_t shard = PlaceOf(step.ticket);
     if (shard < shards_.size()) by_shard[shard].push_back(step);
   }
   for (size_t i = 0; i < shards_.size(); ++i) {

@@ -9,15 +9,9 @@
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
 #include "caxton/router/limits.h"
+#include "ticket.h"
 
 namespace caxton::router {
-namespace {
-
-// The low bits of a ticket name the shard that gave it.
-constexpr uint64_t kTicketShardBits = 6;
-static_assert(kMaxShards == 1u << kTicketShardBits);
-
-}  // namespace
 
 Shard::Shard(ShardDeps deps) : d_(deps), routes_(deps.tables), jitter_(deps.jitter_seed) {}
 
@@ -202,7 +196,7 @@ bool Shard::TryPut(const MessagePtr& m) {
   // "Dispatched" counts from when a worker took it.
   const int64_t first_ns = m->first_dispatch_ns != 0 ? m->first_dispatch_ns : d_.clock->WallNanos();
   supervisor::DispatchOrder order;
-  order.input.ticket = Ticket((next_ticket_++ << kTicketShardBits) | d_.index);
+  order.input.ticket = MakeTicket(next_ticket_++, d_.index);
   order.input.seq = m->seq;
   order.input.time_ns = first_ns;
   order.input.seed = StepSeed(m->agent, m->envelope.id);

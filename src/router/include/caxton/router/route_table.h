@@ -30,6 +30,10 @@ struct AgentLoad {
   std::atomic<int64_t> origin_bytes{0};  // of waiting messages this agent sent
   std::atomic<int64_t> refused{0};       // answered RESOURCE_EXHAUSTED
   std::atomic<bool> retain{false};       // handled messages are kept for tails
+  // Copies that wait for the agent's shadow or run on it, and what they hold.
+  std::atomic<int64_t> mirrored_messages{0};
+  std::atomic<int64_t> mirrored_bytes{0};
+  std::atomic<int64_t> mirror_dropped{0};  // and not reported yet
 };
 
 // What runs on one revision; shared by all snapshots that name it.
@@ -60,7 +64,13 @@ struct AgentRoute {
   // The deployment's traffic clock: at_ms = clock_offset_ms + (now - clock_base_ns) / 1e6.
   int64_t clock_base_ns = 0;  // monotonic
   int64_t clock_offset_ms = 0;
-  bool closed = false;  // being removed: nothing new is accepted
+  // A shadow runs copies of what stable has run: never live messages, so that it is no candidate.
+  // Its `load` is not used. `secondary`: workers of their own that run stable's module once more
+  // under a revision number of their own; none: no second run.
+  RevisionRoute shadow, secondary;
+  uint32_t mirror_ppm = 0;  // share of the messages that is mirrored, drawn by message id
+  DeploymentId mirrored;    // whose comparison it is; 0: none
+  bool closed = false;      // being removed: nothing new is accepted
   std::vector<RevisionNumber> withdrawn;
   std::shared_ptr<AgentLoad> load;
 
@@ -68,6 +78,13 @@ struct AgentRoute {
   // What hash(salt, key) draws: the candidate with probability weight_ppm / 1e6. A key stays where
   // it is while the weight rises.
   bool DrawsCandidate(uint64_t hash) const;
+  // There is a shadow, and `message_id` is in its sample.
+  bool Mirrors(std::string_view message_id) const {
+    return mirror_ppm != 0 && DrawsShadow(message_id);
+  }
+
+ private:
+  bool DrawsShadow(std::string_view message_id) const;
 };
 
 class RouteTable {

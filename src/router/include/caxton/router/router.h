@@ -23,7 +23,7 @@
 #include "caxton/base/random.h"
 #include "caxton/journal/journal.h"
 #include "caxton/model/envelope.h"
-#include "caxton/model/evidence.h"
+#include "caxton/router/observer.h"
 #include "caxton/router/route_table.h"
 #include "caxton/supervisor/revision_workers.h"
 
@@ -38,24 +38,6 @@ struct Answer {
   bool duplicate = false;   // its idempotency key had been accepted before
 };
 using AnswerFn = absl::AnyInvocable<void(Answer)>;
-
-// What others want to know of every step. Called on shard or committer strands; must not block.
-struct StepEvent {
-  RevisionRef revision;
-  StepOutcome outcome = StepOutcome::kHandled;
-  int64_t latency_ns = 0;  // dispatch to result
-  uint64_t fuel = 0;
-  bool retry = false;  // not the message's first run
-};
-class RouterObserver {
- public:
-  virtual ~RouterObserver() = default;
-  virtual void OnStep(const StepEvent&) {}
-  // In the order in which they were committed.
-  virtual void OnObservation(const Observation&) {}
-  virtual void OnLog(RevisionRef, const std::vector<LogLine>&) {}
-  virtual void OnDeadLetter(AgentId, const std::string& /*cause*/) {}
-};
 
 struct WithdrawReport {
   uint64_t interrupted = 0;  // steps that were running and will not commit
@@ -74,6 +56,8 @@ struct RouterDeps {
   const Clock* clock = nullptr;
   RandomSource* random = nullptr;  // thread-safe; salts of ids, jitter
   RouterObserver* observer = nullptr;
+  // The strand of the mirror, its alone; null: no message is mirrored.
+  Executor* mirror = nullptr;
 };
 
 class Router : public supervisor::StepSink {
