@@ -130,6 +130,42 @@ void SpecToWire(const deployment::DeploymentPlan& plan, v1::DeploymentSpec* out)
                                                : v1::DeploymentSpec::KEY);
 }
 
+void RatioToWire(std::string_view metric, const analysis::ShadowRatio& in, v1::ShadowReport* out) {
+  if (in.pairs == 0) return;
+  v1::ShadowReport::Ratio* ratio = out->add_ratios();
+  ratio->set_metric(std::string(metric));
+  ratio->set_ratio(in.mean);
+  ratio->set_low(in.low);
+  ratio->set_high(in.high);
+}
+
+void ToWire(const analysis::ShadowReport& in, v1::ShadowReport* out) {
+  out->set_compared(in.compared);
+  out->set_equal(in.equal);
+  out->set_noisy(in.noisy);
+  out->set_differing(in.differing);
+  out->set_dropped(in.dropped);
+  out->set_lost(in.lost);
+  out->set_equivalence_rate(in.equivalence_rate);
+  for (const analysis::ShadowPlace& place : in.places) {
+    v1::ShadowReport::Difference* made = out->add_differences();
+    made->set_path(place.path);
+    made->set_count(place.count);
+    made->set_secondary_count(place.secondary_count);
+    made->set_significant(place.significant);
+    for (const analysis::ShadowSample& sample : place.samples) {
+      v1::ShadowReport::Sample* shown = made->add_samples();
+      shown->set_message_id(sample.message_id);
+      shown->set_live(sample.live);
+      shown->set_shadow(sample.shadow);
+    }
+  }
+  RatioToWire("latency", in.shadow_to_live.latency, out);
+  RatioToWire("cpu", in.shadow_to_live.cpu, out);
+  RatioToWire("fuel", in.shadow_to_live.fuel, out);
+  RatioToWire("memory", in.shadow_to_live.memory, out);
+}
+
 void AddPhase(std::string_view name, int64_t elapsed_ns, v1::Deployment* out) {
   if (elapsed_ns <= 0) return;
   v1::Phase* phase = out->add_phases();
@@ -308,6 +344,7 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
     }
     AddTests(*view.numbers, out->mutable_verdict());
   }
+  if (view.shadow) ToWire(*view.shadow, out->mutable_shadow());
   ToWire(s.verdict, out->mutable_verdict());
   out->set_queued(s.queued);
   if (view.queued_behind.valid()) {

@@ -139,12 +139,18 @@ std::string ProgressLine(const v1::Deployment& deployment) {
   std::string line =
       StrCat(deployment.deployment_id(), " ", deployment.revision(), ": ", StateName(deployment));
   if (deployment.queued()) {
-    StrAppend(&line, ", waits for ", deployment.queued_behind());
+    if (!deployment.queued_behind().empty()) {
+      StrAppend(&line, ", waits for ", deployment.queued_behind());
+    }
   } else if (!Final(deployment) && !deployment.stage_name().empty()) {
     StrAppend(&line, ", ", deployment.stage_name());
     if (deployment.weight_percent() > 0 && deployment.weight_percent() < 100) {
       StrAppend(&line, ", weight ", Percent(deployment.weight_percent()), " (observed ",
                 Percent(deployment.observed_percent()), ")");
+    }
+    if (deployment.has_shadow()) {
+      StrAppend(&line, ", compared ", deployment.shadow().compared(), ", differing ",
+                deployment.shadow().differing());
     }
     if (deployment.candidate().count() > 0) {
       StrAppend(&line, ", candidate ", StatsText(deployment.candidate()));
@@ -171,7 +177,9 @@ std::vector<std::string> ProgressView(const v1::Deployment& deployment, const St
   }
   lines.push_back(std::move(head));
   if (deployment.queued()) {
-    lines.push_back(StrCat("  waits for ", deployment.queued_behind()));
+    lines.push_back(StrCat("  ", deployment.queued_behind().empty()
+                                     ? deployment.message()
+                                     : StrCat("waits for ", deployment.queued_behind())));
     return lines;
   }
   if (!deployment.stage_name().empty()) {
@@ -196,6 +204,11 @@ std::vector<std::string> ProgressView(const v1::Deployment& deployment, const St
     for (absl::string_view line : absl::StrSplit(rows, '\n', absl::SkipEmpty())) {
       lines.emplace_back(line);
     }
+  }
+  if (deployment.has_shadow()) {
+    const v1::ShadowReport& shadow = deployment.shadow();
+    lines.push_back(StrCat("  compared ", shadow.compared(), "  equal ", shadow.equal(),
+                           "  differing ", shadow.differing(), "  dropped ", shadow.dropped()));
   }
   if (!deployment.message().empty()) {
     lines.push_back(StrCat("  ", FirstLine(deployment.message())));
@@ -293,6 +306,32 @@ std::string VerdictText(const v1::Verdict& verdict) {
   return StrCat(out, table.ToString());
 }
 
+std::string ShadowText(const v1::ShadowReport& report) {
+  std::string out = StrCat(
+      "Compared with stable: ", report.compared(), " messages, ",
+      Percent(report.equivalence_rate() * 100), " equivalent (", report.equal(), " equal, ",
+      report.noisy(), " different only where stable differs from itself, ", report.differing(),
+      " different; ", report.dropped(), " dropped, ", report.lost(), " lost)\n");
+  if (!report.ratios().empty()) {
+    Table table({"  SHADOW / LIVE", "RATIO", "95 % INTERVAL"});
+    for (const auto& ratio : report.ratios()) {
+      table.Row({StrCat("  ", ratio.metric()), absl::StrFormat("%.3f", ratio.ratio()),
+                 absl::StrFormat("%.3f - %.3f", ratio.low(), ratio.high())});
+    }
+    StrAppend(&out, table.ToString());
+  }
+  if (report.differences().empty()) return out;
+  Table table({"  WHERE", "MESSAGES", "STABLE ITSELF", "", "LIVE", "SHADOW"});
+  for (const auto& difference : report.differences()) {
+    const bool sampled = !difference.samples().empty();
+    table.Row({StrCat("  ", OneLine(difference.path(), 60)), StrCat(difference.count()),
+               StrCat(difference.secondary_count()), difference.significant() ? "" : "(noise?)",
+               sampled ? OneLine(difference.samples(0).live(), 40) : "",
+               sampled ? OneLine(difference.samples(0).shadow(), 40) : ""});
+  }
+  return StrCat(out, table.ToString());
+}
+
 std::string ChangesText(const std::string& before, const std::string& after,
                         const std::vector<v1::FieldChange>& changes) {
   if (changes.empty()) return "No differences\n";
@@ -330,6 +369,7 @@ std::string DeploymentText(const v1::Deployment& deployment, const Style& style)
       !deployment.verdict().tests().empty()) {
     StrAppend(&out, VerdictText(deployment.verdict()));
   }
+  if (deployment.has_shadow()) StrAppend(&out, ShadowText(deployment.shadow()));
   if (deployment.has_validation()) {
     StrAppend(&out, ReportText(deployment.validation(), style));
   }

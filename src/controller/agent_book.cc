@@ -119,6 +119,20 @@ void AgentBook::PutRoute(const journal::RouteRecord& route, journal::RowBatch* r
   rows->Put(Table::kRoutes, journal::AgentKey(route.agent), std::move(bytes));
 }
 
+// Copies are made once everybody who is to run them is there: what only some ran compares nothing.
+void AgentBook::AddShadow(const AgentEntry& agent, router::RevisionRoute shadow,
+                          router::AgentRoute* route) {
+  if (!shadow) return;
+  if (agent.route.secondary) {
+    auto it = agent.running.find(SecondaryOf(agent.route.stable));
+    if (it == agent.running.end()) return;
+    route->secondary = it->second;
+  }
+  route->shadow = std::move(shadow);
+  route->mirror_ppm = agent.route.mirror_ppm;
+  route->mirrored = agent.route.deployment;
+}
+
 std::shared_ptr<const router::AgentRoute> AgentBook::Snapshot(const AgentEntry& agent) const {
   auto route = std::make_shared<router::AgentRoute>();
   route->id = agent.record.id;
@@ -130,12 +144,17 @@ std::shared_ptr<const router::AgentRoute> AgentBook::Snapshot(const AgentEntry& 
   route->stable = running(agent.route.stable);
   // While stable is still starting (after a restart) its messages wait; they are not the
   // candidate's.
-  if (route->stable || !agent.route.stable.valid())
-    route->candidate = running(agent.route.candidate);
+  if (route->stable || !agent.route.stable.valid()) {
+    if (agent.route.shadow) {
+      AddShadow(agent, running(agent.route.candidate), route.get());
+    } else {
+      route->candidate = running(agent.route.candidate);
+    }
+  }
   route->weight_ppm = agent.route.weight_ppm;
   route->salt = agent.route.salt;
   route->stick_to_message = agent.route.stick_to_message;
-  route->judged = agent.route.deployment;
+  if (!agent.route.shadow) route->judged = agent.route.deployment;
   route->clock_base_ns = agent.clock_base_ns;
   route->clock_offset_ms = agent.clock_offset_ms;
   route->closed = agent.closed;

@@ -42,6 +42,13 @@ struct AgentEntry {
   RevisionRef Serving() const;
 };
 
+// The number under which a second group of workers runs `stable` for a shadow's comparison. Numbers
+// that are given out never have this bit.
+inline RevisionNumber SecondaryOf(RevisionNumber stable) {
+  constexpr uint32_t kSecondaryBit = 1u << 31;
+  return RevisionNumber(stable.value() | kSecondaryBit);
+}
+
 class AgentBook {
  public:
   void Load(const journal::JournalImage& image);
@@ -67,6 +74,9 @@ class AgentBook {
   std::shared_ptr<const router::AgentRoute> Snapshot(const AgentEntry& agent) const;
 
  private:
+  static void AddShadow(const AgentEntry& agent, router::RevisionRoute shadow,
+                        router::AgentRoute* route);
+
   absl::flat_hash_map<AgentId, std::unique_ptr<AgentEntry>> by_id_;
   absl::flat_hash_map<std::string, AgentId> by_name_;
   uint32_t next_agent_ = 1;

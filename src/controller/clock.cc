@@ -16,6 +16,7 @@ namespace caxton::controller {
 using deployment::DeploymentState;
 
 void ControllerImpl::StartJudge(Run* run) {
+  if (run->status.plan.strategy == Strategy::kShadow) return StartComparison(run);
   run->judge = analysis::MakeThresholdJudge(run->status.plan.conditions);
   run->judge_spoke = false;
   int64_t last_ms = -1;
@@ -57,6 +58,7 @@ void ControllerImpl::AskJudge(Run* run) {
 
 deployment::StageReport ControllerImpl::ReportOf(const Run& run) const {
   const deployment::DeploymentStatus& s = run.status;
+  if (run.comparison != nullptr) return run.comparison->EndOfShadow();
   if (run.judge == nullptr) {
     return s.judged() ? deployment::StageReport{} : deployment::StageReport{true, true, ""};
   }
@@ -150,8 +152,8 @@ void ControllerImpl::Tick() {
   ticking_ = false;
   if (stopped_) return;
   for (auto& [id, run] : runs_) {
-    const bool watched_pause =
-        run->status.state == DeploymentState::kDeploying && run->judge != nullptr;
+    const bool watched_pause = run->status.state == DeploymentState::kDeploying &&
+                               (run->judge != nullptr || run->comparison != nullptr);
     if (!run->clock_runs && !watched_pause) continue;
     ticking_ = true;
     if (run->busy) continue;
@@ -159,6 +161,7 @@ void ControllerImpl::Tick() {
     if (!run->busy) CheckWell(run.get());
     if (run->busy) continue;
     if (run->clock_runs) RecordProgress(run.get());
+    RecordComparison(run.get());
     Notify(*run, false);
   }
   if (ticking_) d_.executor->PostAfter(kTickNs, [this] { Tick(); });

@@ -380,6 +380,7 @@ void ControllerImpl::EraseAgent(AgentId id, RemoveOutcome outcome, Done<RemoveOu
   EraseRows(id, &op.rows);
   for (DeploymentId deployment : agent->history) {
     op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(deployment));
+    op.rows.Delete(journal::Table::kComparisons, journal::DeploymentKey(deployment));
     op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(deployment),
                         journal::PrefixEnd(journal::DeploymentKey(deployment)));
     DropRun(deployment);

@@ -16,9 +16,11 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "agent_book.h"
+#include "caxton/base/mutex.h"
 #include "caxton/controller/controller.h"
 #include "caxton/deployment/state_machine.h"
 #include "places.h"
+#include "shared_comparison.h"
 
 namespace caxton::controller {
 
@@ -53,6 +55,8 @@ class ControllerImpl final : public Controller {
   void Watch(std::string target, Watcher changed, Done<uint64_t> done) override;
   void Unwatch(uint64_t id) override;
   void Observe(const Observation& observation) override;
+  void OnMirrored(const MirroredStep& step) override;
+  void OnMirrorFate(DeploymentId deployment, MirrorFate fate, int64_t count) override;
 
  private:
   using Then = absl::AnyInvocable<void(absl::Status)>;
@@ -64,7 +68,9 @@ class ControllerImpl final : public Controller {
     std::unique_ptr<analysis::Judge> judge;
     std::optional<analysis::JudgeNumbers> last_numbers;
     bool judge_spoke = false;
-    bool ready = false;  // of a group: warm, waits for the others
+    std::shared_ptr<SharedComparison> comparison;         // of a shadow that runs
+    std::optional<analysis::ShadowReport> shadow_report;  // of one that has ended
+    bool ready = false;                                   // of a group: warm, waits for the others
     // The running clock (stage or cleanup): elapsed = base + (now - since).
     TimerId timer;
     bool clock_runs = false;
@@ -133,6 +139,15 @@ class ControllerImpl final : public Controller {
   void ForgetOld(AgentEntry* agent);
   void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
   void DropRun(DeploymentId id);
+
+  // -- shadows.cc
+  void StartComparison(Run* run);
+  void StopComparison(Run* run);
+  void StartSecondary(RevisionRef stable);
+  void RecordComparison(Run* run);
+  void OnComparisonFired(DeploymentId id);
+  void ReadShadowReport(Run* run);
+  absl::StatusOr<Explanation> ExplainShadow(const Run& run);
 
   // -- groups.cc
   void OnDeployGroup(std::vector<DeployRequest> requests, Done<std::vector<DeploymentView>> done);
@@ -204,6 +219,9 @@ class ControllerImpl final : public Controller {
   AgentBook book_;
   std::map<DeploymentId, std::unique_ptr<Run>> runs_;
   Places places_;
+  Mutex comparisons_mutex_;
+  absl::flat_hash_map<DeploymentId, std::shared_ptr<SharedComparison>> comparisons_
+      ABSL_GUARDED_BY(comparisons_mutex_);
   uint64_t next_deployment_ = 1;
   bool ticking_ = false;
   uint64_t next_watch_ = 1;

@@ -21,6 +21,7 @@ DeploymentView ControllerImpl::ViewOf(const Run& run) {
     view.place_in_queue = places_.PlaceInQueue(run.status.id);
   }
   view.numbers = run.judge ? std::optional(run.judge->Numbers()) : run.last_numbers;
+  view.shadow = run.comparison ? run.comparison->Report() : run.shadow_report;
   view.validation = run.validation;
   view.elapsed_ns = ElapsedNs(run);
   if (run.clock_runs) {
@@ -121,6 +122,7 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
     absl::StatusOr<Run*> found = FindTarget(target);
     if (!found.ok()) return done(found.status());
     const Run& run = **found;
+    if (run.status.plan.strategy == Strategy::kShadow) return done(ExplainShadow(run));
     if (run.status.plan.conditions.empty()) {
       return done(
           WithReason(absl::FailedPreconditionError(StrCat(deployment::DeploymentName(run.status.id),

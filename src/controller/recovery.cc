@@ -33,6 +33,7 @@ absl::Status ControllerImpl::Recover() {
     }
     auto run = std::make_unique<Run>();
     run->status = *std::move(status);
+    ReadShadowReport(run.get());
     runs_[id] = std::move(run);
   }
   // A removal that was cut short: its tombstone is there, its rows may be.

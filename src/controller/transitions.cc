@@ -108,6 +108,9 @@ journal::RouteRecord ControllerImpl::RouteFor(const AgentEntry& agent, const Run
   const bool judged = to.candidate.number.valid() && run.status.judged() &&
                       to.role != deployment::StageRole::kPreview;
   route.deployment = judged ? run.status.id : DeploymentId();
+  route.shadow = to.candidate.number.valid() && to.role == deployment::StageRole::kShadow;
+  route.mirror_ppm = route.shadow ? run.status.plan.sample_ppm : 0;
+  route.secondary = route.shadow && run.status.plan.secondary;
   return route;
 }
 
@@ -154,6 +157,8 @@ void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transit
   route.candidate = RevisionNumber();
   route.weight_ppm = 0;
   route.deployment = DeploymentId();
+  route.shadow = route.secondary = false;
+  route.mirror_ppm = 0;
   route.withdrawn.push_back(withdraw.revision.number);
   if (route.withdrawn.size() > journal::kMaxWithdrawnKept)
     route.withdrawn.erase(route.withdrawn.begin());
@@ -217,6 +222,7 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
     void operator()(const deployment::StopJudge&) {
       if (run->judge) run->last_numbers = run->judge->Numbers();
       run->judge.reset();
+      self->StopComparison(run);
     }
     void operator()(const deployment::DrainRevision& e) {
       const int64_t limit = e.limit_ns > 0 ? e.limit_ns : kDefaultDrainNs;
@@ -286,6 +292,7 @@ void ControllerImpl::ForgetOld(AgentEntry* agent) {
     it = agent->history.erase(it);
     if (run != nullptr) ForgetRevision(agent, run->status.candidate.number, &op.rows);
     op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(id));
+    op.rows.Delete(journal::Table::kComparisons, journal::DeploymentKey(id));
     op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(id),
                         journal::PrefixEnd(journal::DeploymentKey(id)));
     DropRun(id);

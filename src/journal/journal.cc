@@ -90,6 +90,9 @@ class StoreJournal final : public Journal {
       AgentId agent, Seq from,
       const std::function<bool(Seq, const DeadLetterRecord&)>& each) const override;
   absl::StatusOr<DeadLetterRecord> GetDeadLetter(AgentId agent, Seq seq) const override;
+  absl::StatusOr<std::optional<std::string>> GetComparison(DeploymentId deployment) const override {
+    return store_->Get(Table::kComparisons, DeploymentKey(deployment));
+  }
 
   void SetRetention(AgentId agent, bool on) override { committer_->SwitchRetention(agent, on); }
   absl::StatusOr<uint64_t> ScanRetained(

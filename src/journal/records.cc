@@ -208,6 +208,9 @@ void Encode(const RouteRecord& record, std::string* out) {
   w.Tail({reinterpret_cast<const char*>(record.salt.data()), record.salt.size()});
   w.U64(record.deployment.value());
   w.Bool(record.stick_to_message);
+  w.Bool(record.shadow);
+  w.U32(record.mirror_ppm);
+  w.Bool(record.secondary);
   const auto& gone = record.withdrawn;
   const size_t skip = gone.size() > kMaxWithdrawnKept ? gone.size() - kMaxWithdrawnKept : 0;
   w.U32(static_cast<uint32_t>(gone.size() - skip));
@@ -225,11 +228,16 @@ absl::StatusOr<RouteRecord> DecodeRoute(std::string_view bytes) {
   for (uint8_t& byte : route.salt) byte = r.U8();
   route.deployment = DeploymentId(r.U64());
   route.stick_to_message = r.Bool();
+  route.shadow = r.Bool();
+  route.mirror_ppm = r.U32();
+  route.secondary = r.Bool();
   const uint32_t count = ReadBoundedCount(r, sizeof(uint32_t), kMaxWithdrawnKept);
   for (uint32_t i = 0; i < count && r.ok(); ++i) {
     route.withdrawn.push_back(RevisionNumber(r.U32()));
   }
-  if (!route.agent.valid() || route.weight_ppm > kWholePpm) r.Fail();
+  if (!route.agent.valid() || route.weight_ppm > kWholePpm || route.mirror_ppm > kWholePpm) {
+    r.Fail();
+  }
   RETURN_IF_ERROR(r.Finish("route record"));
   return route;
 }

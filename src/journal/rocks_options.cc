@@ -46,6 +46,7 @@ const Shape& ShapeOf(Table table) {
       {"idem",         2, false, true,  true},
       {"evidence",     4, false, false, true},
       {"retained",     1, false, false, true},
+      {"comparisons", 16, false, false, true},
   };
   // clang-format on
   return kShapes[static_cast<size_t>(table)];

@@ -58,6 +58,34 @@ void Observer::OnDeadLetter(AgentId agent, const std::string& cause) {
              {{"agent", route ? route->name : StrCat("agent-", agent.value())}, {"cause", cause}});
 }
 
+void Observer::OnMirrored(const MirroredStep& step) { controller_->OnMirrored(step); }
+
+void Observer::OnMirrorFate(DeploymentId deployment, MirrorFate fate, int64_t count) {
+  controller_->OnMirrorFate(deployment, fate, count);
+}
+
+void Observer::OnCompared(const controller::DeploymentView& view) {
+  if (!view.shadow.has_value()) return;
+  const analysis::ShadowReport& now = *view.shadow;
+  MutexLock lock(&mutex_);
+  Compared& before = compared_[view.status.candidate.agent];
+  if (before.deployment != view.status.id) before = {.deployment = view.status.id};
+  auto add = [&](std::string_view result, int64_t count, int64_t* counted) {
+    if (count > *counted) {
+      metrics_
+          ->GetCounter(names::kShadowCompared,
+                       {{"agent", view.status.agent}, {"result", std::string(result)}})
+          .Add(static_cast<double>(count - *counted));
+    }
+    *counted = std::max(*counted, count);
+  };
+  add("equal", now.equal, &before.equal);
+  add("noisy", now.noisy, &before.noisy);
+  add("differs", now.differing, &before.differing);
+  add("dropped", now.dropped, &before.dropped);
+  add("lost", now.lost, &before.lost);
+}
+
 void Observer::OnTransition(const controller::DeploymentView& view, std::string_view event) {
   const deployment::DeploymentStatus& s = view.status;
   const std::string id = deployment::DeploymentName(s.id);

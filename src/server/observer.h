@@ -32,6 +32,9 @@ class Observer final : public router::RouterObserver {
   void OnObservation(const Observation& observation) override;
   void OnLog(RevisionRef revision, const std::vector<LogLine>& lines) override;
   void OnDeadLetter(AgentId agent, const std::string& cause) override;
+  void OnMirrored(const MirroredStep& step) override;
+  void OnMirrorFate(DeploymentId deployment, MirrorFate fate, int64_t count) override;
+  void OnCompared(const controller::DeploymentView& view);
   void OnTransition(const controller::DeploymentView& view, std::string_view event);
 
  private:
@@ -52,6 +55,12 @@ class Observer final : public router::RouterObserver {
   Mutex mutex_;
   absl::flat_hash_map<RevisionRef, std::shared_ptr<const Series>> series_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<AgentId, journal::CounterRow> scraped_ ABSL_GUARDED_BY(mutex_);
+  // The last shadow whose counts were added, per agent.
+  struct Compared {
+    DeploymentId deployment;
+    int64_t equal = 0, noisy = 0, differing = 0, dropped = 0, lost = 0;
+  };
+  absl::flat_hash_map<AgentId, Compared> compared_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace caxton::server

@@ -86,7 +86,7 @@ class ServerImpl final : public Server {
   Observer observer_;
   std::unique_ptr<platform::DirectoryLock> lock_;
   std::unique_ptr<journal::RocksStore> store_;
-  std::unique_ptr<ThreadExecutor> committer_strand_, controller_strand_;
+  std::unique_ptr<ThreadExecutor> committer_strand_, controller_strand_, mirror_strand_;
   std::vector<std::unique_ptr<ThreadExecutor>> shard_strands_;
   std::unique_ptr<supervisor::ArtifactStore> artifacts_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
@@ -129,6 +129,7 @@ absl::Status ServerImpl::MakeParts() {
   }
   committer_strand_ = std::make_unique<ThreadExecutor>("committer", clock_);
   controller_strand_ = std::make_unique<ThreadExecutor>("controller", clock_);
+  mirror_strand_ = std::make_unique<ThreadExecutor>("mirror", clock_);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < std::min(cores, 8u); ++i) {
     shard_strands_.push_back(std::make_unique<ThreadExecutor>(StrCat("shard-", i), clock_));
@@ -138,6 +139,7 @@ absl::Status ServerImpl::MakeParts() {
   router::RouterDeps router{
       .journal = journal_.get(), .clock = &clock_, .random = &random_, .observer = &observer_};
   for (auto& strand : shard_strands_) router.shards.push_back(strand.get());
+  router.mirror = mirror_strand_.get();
   router_ = router::Router::Make(std::move(router));
   ASSIGN_OR_RETURN(supervisor_,
                    supervisor::StartSupervisor({.worker_path = worker_path,
@@ -167,9 +169,10 @@ absl::Status ServerImpl::MakeParts() {
        .validator = validator_.get(),
        .time_scale = config_.time_scale,
        .max_deployments = static_cast<size_t>(config_.max_deployments),
-       .on_transition = [this](const controller::DeploymentView& view, std::string_view event) {
-         observer_.OnTransition(view, event);
-       }});
+       .on_compared =
+           [this](const controller::DeploymentView& view) { observer_.OnCompared(view); },
+       .on_transition = [this](const controller::DeploymentView& view,
+                               std::string_view event) { observer_.OnTransition(view, event); }});
   observer_.Connect(router_.get(), journal_.get(), controller_.get());
   return absl::OkStatus();
 }

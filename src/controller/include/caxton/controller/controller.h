@@ -62,6 +62,8 @@ struct ControllerDeps {
   validation::Validator* validator = nullptr;
   int64_t time_scale = 1;  // --dev --time-scale: divides stage durations
   size_t max_deployments = kDefaultMaxDeployments;  // under way at once, at least 1
+  // A shadow's report, about once a second and when it ends; on the strand. May be empty.
+  std::function<void(const DeploymentView&)> on_compared;
   // Transitions, for logs and metrics; on the strand. May be empty.
   std::function<void(const DeploymentView&, std::string_view event)> on_transition;
 };
@@ -114,6 +116,9 @@ class Controller {
 
   // From the router's observer: one settled first run.
   virtual void Observe(const Observation& observation) = 0;
+  // From the router's observer, on the mirror's strand: the comparison is made there and then.
+  virtual void OnMirrored(const MirroredStep& step) = 0;
+  virtual void OnMirrorFate(DeploymentId deployment, MirrorFate fate, int64_t count) = 0;
 };
 
 // "canary 5%", "full", "validate", "cleanup", ...: what `from_stage` of Promote names.

@@ -13,6 +13,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -65,6 +66,9 @@ class Journal {
       const std::function<void(AgentId, Seq, Envelope)>& each) const = 0;
   virtual absl::Status ScanEvidence(DeploymentId deployment,
                                     const std::function<void(const Observation&)>& each) const = 0;
+  // What a shadow's comparison had seen when it was last recorded; nullopt: nothing yet.
+  virtual absl::StatusOr<std::optional<std::string>> GetComparison(
+      DeploymentId deployment) const = 0;
   virtual absl::Status ScanDeadLetters(
       AgentId agent, Seq from,
       const std::function<bool(Seq, const DeadLetterRecord&)>& each) const = 0;

@@ -66,6 +66,10 @@ struct RouteRecord {
   Salt salt{};
   DeploymentId deployment;  // that is being judged; 0: none
   bool stick_to_message = false;
+  // `candidate` is a shadow: it gets copies of that share of the messages, and nothing live.
+  bool shadow = false;
+  uint32_t mirror_ppm = 0;
+  bool secondary = false;                 // stable runs the copies a second time
   std::vector<RevisionNumber> withdrawn;  // the last kMaxWithdrawnKept
 };
 
