@@ -16,7 +16,7 @@ namespace caxton::controller {
 using deployment::DeploymentState;
 
 void ControllerImpl::StartJudge(Run* run) {
-  run->judge = analysis::MakeThresholdJudge(run->status.plan.conditions);
+  run->judge = analysis::MakeJudge(run->status.plan);
   run->judge_spoke = false;
   int64_t last_ms = -1;
   absl::Status read = d_.journal->ScanEvidence(run->status.id, [&](const Observation& seen) {
