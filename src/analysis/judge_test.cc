@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "caxton/analysis/limits.h"
 #include "caxton/base/random.h"
@@ -31,6 +34,11 @@ Observation FirstRun(bool bad, int64_t at_ms = 0, int64_t latency_ns = kMs) {
   o.at_ms = at_ms;
   o.latency_ns = latency_ns;
   return o;
+}
+std::unique_ptr<Judge> Thresholds(std::vector<Condition> conditions) {
+  deployment::DeploymentPlan plan;
+  plan.conditions = std::move(conditions);
+  return MakeJudge(plan);
 }
 StagePlan Stage(int64_t min_samples = 100) { return {50'000, 60'000 * kMs, min_samples, false}; }
 
@@ -136,7 +144,7 @@ TEST(EProcess, Alternatives) {
   EXPECT_EQ(errors.size(), 14u);
   EXPECT_DOUBLE_EQ(errors.back(), 0.99);
   EXPECT_NEAR(errors[0], 0.01 * std::sqrt(2), 1e-12);
-  EXPECT_EQ(SlowAlternatives(0.01).size(), 7u);
+  EXPECT_EQ(ShareAlternatives(0.01).size(), 7u);
   EXPECT_EQ(ErrorAlternatives(0.995).size(), 1u);
   for (double p0 : {1e-6, 0.5, 0.989, 0.99, 0.999999}) {
     EProcess process(p0, ErrorAlternatives(p0));
@@ -168,7 +176,7 @@ TEST(Histogram, QuantilesWithinThreePercent) {
 }
 
 TEST(Judge, TotalFailureFiresAtOnceWithItsNumbers) {
-  auto judge = MakeThresholdJudge({kErrors1});
+  auto judge = Thresholds({kErrors1});
   int n = 0;
   while (!judge->Fired().has_value() && n < 10) {
     judge->Observe(FirstRun(true));
@@ -184,7 +192,7 @@ TEST(Judge, TotalFailureFiresAtOnceWithItsNumbers) {
 }
 
 TEST(Judge, StableAndSharedFailuresDoNotCount) {
-  auto judge = MakeThresholdJudge({kErrors1, {MetricKind::kP99Latency, 1}});
+  auto judge = Thresholds({kErrors1, {MetricKind::kP99Latency, 1}});
   for (int i = 0; i < 1000; ++i) {
     Observation o = FirstRun(true, i);
     o.arm = Arm::kStable;
@@ -205,7 +213,7 @@ TEST(Judge, StableAndSharedFailuresDoNotCount) {
 }
 
 TEST(Judge, ZeroLimitFiresOnTheFirstFailure) {
-  auto judge = MakeThresholdJudge({{MetricKind::kErrorRate, 0}});
+  auto judge = Thresholds({{MetricKind::kErrorRate, 0}});
   for (int i = 0; i < 1000; ++i) judge->Observe(FirstRun(false));
   EXPECT_FALSE(judge->Fired().has_value());
   judge->Observe(FirstRun(true));
@@ -214,7 +222,7 @@ TEST(Judge, ZeroLimitFiresOnTheFirstFailure) {
 
 TEST(Judge, GoodVersionIsNeverRolledBack) {
   for (uint64_t seed = 0; seed < 40; ++seed) {
-    auto judge = MakeThresholdJudge({kErrors1});
+    auto judge = Thresholds({kErrors1});
     SeededRandom random(seed);
     for (int i = 0; i < 3000; ++i) judge->Observe(FirstRun(Chance(random, 0.005)));
     EXPECT_FALSE(judge->Fired().has_value()) << seed;
@@ -222,7 +230,7 @@ TEST(Judge, GoodVersionIsNeverRolledBack) {
 }
 
 TEST(Judge, NoMessagesAreInconclusive) {
-  auto judge = MakeThresholdJudge({kErrors1});
+  auto judge = Thresholds({kErrors1});
   judge->Tick(1'000'000);
   const auto report = judge->EndOfStage(Stage());
   EXPECT_FALSE(report.enough_samples);
@@ -233,7 +241,7 @@ TEST(Judge, NoMessagesAreInconclusive) {
 }
 
 TEST(Judge, EndOfStageAtItsEdges) {
-  auto judge = MakeThresholdJudge({{MetricKind::kErrorRate, 0.02}});
+  auto judge = Thresholds({{MetricKind::kErrorRate, 0.02}});
   for (int i = 0; i < 99; ++i) judge->Observe(FirstRun(i == 50));
   EXPECT_FALSE(judge->EndOfStage(Stage()).enough_samples);
   judge->Observe(FirstRun(true));
@@ -247,15 +255,15 @@ TEST(Judge, EndOfStageAtItsEdges) {
 }
 
 TEST(Judge, EachStageCountsItsOwnRuns) {
-  auto judge = MakeThresholdJudge({kErrors1});
+  auto judge = Thresholds({kErrors1});
   for (int i = 0; i < 100; ++i) judge->Observe(FirstRun(false));
   EXPECT_TRUE(judge->EndOfStage(Stage()).passed());
   EXPECT_FALSE(judge->EndOfStage({250'000, 60'000 * kMs, 100, false}).enough_samples);
 }
 
 TEST(Judge, P99FiresOnSlowAndNotOnOneHostStall) {
-  auto stalled = MakeThresholdJudge({kP99At100});
-  auto slow = MakeThresholdJudge({kP99At100});
+  auto stalled = Thresholds({kP99At100});
+  auto slow = Thresholds({kP99At100});
   for (int64_t second = 0; second < 300; ++second) {
     for (int64_t i = 0; i < 50; ++i) {
       const int64_t at = second * 1000 + i * 20;
@@ -271,7 +279,7 @@ TEST(Judge, P99FiresOnSlowAndNotOnOneHostStall) {
 }
 
 TEST(Judge, ASecondClosesByALaterOneOrByTheClock) {
-  auto judge = MakeThresholdJudge({kP99At100});
+  auto judge = Thresholds({kP99At100});
   judge->Observe(FirstRun(false, 500, 200 * kMs));
   EXPECT_EQ(judge->Numbers().tests[0].log_evidence, 0) << "still open";
   judge->Tick(1000 + kSecondGraceMs - 1);
@@ -298,7 +306,7 @@ TEST(Judge, RefoldingGivesTheSameState) {
     all.push_back(o);
   }
   auto fold = [&all] {
-    auto judge = MakeThresholdJudge({kErrors1, kP99At100});
+    auto judge = Thresholds({kErrors1, kP99At100});
     for (const Observation& o : all) judge->Observe(o);
     return judge->Numbers();
   };
@@ -311,16 +319,15 @@ TEST(Judge, RefoldingGivesTheSameState) {
 }
 
 TEST(Judge, AlphaIsSharedOut) {
-  EXPECT_NEAR(MakeThresholdJudge({kErrors1})->Numbers().tests[0].log_threshold, std::log(100),
+  EXPECT_NEAR(Thresholds({kErrors1})->Numbers().tests[0].log_threshold, std::log(100), 1e-9);
+  EXPECT_NEAR(Thresholds({kErrors1, kP99At100})->Numbers().tests[1].log_threshold, std::log(200),
               1e-9);
-  EXPECT_NEAR(MakeThresholdJudge({kErrors1, kP99At100})->Numbers().tests[1].log_threshold,
-              std::log(200), 1e-9);
 }
 
 TEST(Judge, LowerBoundLiesBelowTheTruthAndComesNear) {
   int above = 0;
   for (uint64_t seed = 0; seed < 40; ++seed) {
-    auto judge = MakeThresholdJudge({{MetricKind::kErrorRate, 0.5}});
+    auto judge = Thresholds({{MetricKind::kErrorRate, 0.5}});
     SeededRandom random(seed);
     for (int i = 0; i < 2000; ++i) judge->Observe(FirstRun(Chance(random, 0.10)));
     const double bound = judge->Numbers().error_rate_lower_bound;
@@ -331,7 +338,7 @@ TEST(Judge, LowerBoundLiesBelowTheTruthAndComesNear) {
 }
 
 TEST(Judge, NothingIsEverNaN) {
-  auto judge = MakeThresholdJudge({kErrors1, kP99At100});
+  auto judge = Thresholds({kErrors1, kP99At100});
   for (int i = 0; i < 20'000; ++i) judge->Observe(FirstRun(true, i * 10, 500 * kMs));
   for (int i = 0; i < 20'000; ++i) judge->Observe(FirstRun(false, 200'000 + i * 10, 1));
   for (const TestNumbers& test : judge->Numbers().tests) {

@@ -73,8 +73,12 @@ void StatsToWire(const analysis::ArmNumbers& in, const Revision* revision, v1::R
   out->set_error_rate(in.error_rate);
   if (in.runs > 0) {
     SetDuration(in.p50_ns, out->mutable_p50_latency());
+    SetDuration(in.p95_ns, out->mutable_p95_latency());
     SetDuration(in.p99_ns, out->mutable_p99_latency());
   }
+  out->set_memory_bytes(static_cast<int64_t>(in.memory_bytes));
+  out->set_cpu_millis(in.cpu_millis);
+  out->set_mean_fuel(in.fuel_mean);
 }
 
 v1::Strategy StrategyToWire(Strategy strategy) {
@@ -303,11 +307,10 @@ void AddTests(const analysis::JudgeNumbers& numbers, v1::Verdict* out) {
   for (const analysis::TestNumbers& test : numbers.tests) {
     v1::Verdict::Test* wire = out->add_tests();
     wire->set_condition(FormatCondition(test.condition));
-    const bool errors = test.condition.metric == MetricKind::kErrorRate;
-    wire->set_estimate(errors ? numbers.candidate.error_rate
-                              : static_cast<double>(numbers.candidate.p99_ns));
+    wire->set_estimate(test.estimate);
     wire->set_count(numbers.candidate.runs);
-    if (errors) wire->set_lower_bound(numbers.error_rate_lower_bound);
+    if (test.condition.metric == MetricKind::kErrorRate)
+      wire->set_lower_bound(numbers.error_rate_lower_bound);
     wire->set_evidence(std::exp(std::min(test.log_evidence, 700.0)));
     wire->set_fires_at(std::exp(std::min(test.log_threshold, 700.0)));
     wire->set_fired(test.fired);
@@ -343,6 +346,10 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
                                 static_cast<double>(all));
     }
     AddTests(*view.numbers, out->mutable_verdict());
+    out->set_messages_to_decide(view.numbers->early.messages);
+    if (view.numbers->early.ns > 0) {
+      SetDuration(view.numbers->early.ns, out->mutable_time_to_decide());
+    }
   }
   if (view.shadow) ToWire(*view.shadow, out->mutable_shadow());
   ToWire(s.verdict, out->mutable_verdict());

@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/units.h"
 #include "caxton/v1/types.pb.h"
 
 namespace caxton::cli {
@@ -158,6 +159,10 @@ std::string ProgressLine(const v1::Deployment& deployment) {
     if (deployment.stable().count() > 0) {
       StrAppend(&line, ", stable ", StatsText(deployment.stable()));
     }
+    if (deployment.messages_to_decide() > 0) {
+      StrAppend(&line, ", about ", deployment.messages_to_decide(), " messages, ",
+                ShortDuration(Nanos(deployment.time_to_decide())), " to decide");
+    }
     if (deployment.has_stage_remaining()) {
       StrAppend(&line, ", ", ShortDuration(Nanos(deployment.stage_remaining())), " left");
     }
@@ -295,13 +300,18 @@ std::string VerdictText(const v1::Verdict& verdict) {
   if (verdict.tests().empty()) return out;
   Table table({"  TEST", "ESTIMATE", "MESSAGES", "LOWER BOUND", "EVIDENCE", "FIRES AT", "FIRED"});
   for (const auto& test : verdict.tests()) {
-    const bool latency = StrContains(test.condition(), "latency");
-    auto show = [latency](double value) {
-      return latency ? ShortDuration(static_cast<int64_t>(value)) : Percent(value * 100);
+    auto show = [&test](double value) {
+      const std::string& condition = test.condition();
+      if (StrContains(condition, "latency")) return ShortDuration(static_cast<int64_t>(value));
+      if (StrContains(condition, "ratio")) return absl::StrFormat("%.3g x", value);
+      if (StartsWith(condition, "memory")) return FormatSize(static_cast<int64_t>(value));
+      if (StartsWith(condition, "cpu")) return absl::StrFormat("%.0fm", value);
+      return Percent(value * 100);
     };
     table.Row({StrCat("  ", test.condition()), show(test.estimate()), StrCat(test.count()),
-               show(test.lower_bound()), absl::StrFormat("%.3g", test.evidence()),
-               absl::StrFormat("%.3g", test.fires_at()), test.fired() ? "yes" : "no"});
+               test.lower_bound() > 0 ? show(test.lower_bound()) : std::string("-"),
+               absl::StrFormat("%.3g", test.evidence()), absl::StrFormat("%.3g", test.fires_at()),
+               test.fired() ? "yes" : "no"});
   }
   return StrCat(out, table.ToString());
 }

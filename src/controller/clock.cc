@@ -17,7 +17,7 @@ using deployment::DeploymentState;
 
 void ControllerImpl::StartJudge(Run* run) {
   if (run->status.plan.strategy == Strategy::kShadow) return StartComparison(run);
-  run->judge = analysis::MakeThresholdJudge(run->status.plan.conditions);
+  run->judge = analysis::MakeJudge(run->status.plan);
   run->judge_spoke = false;
   int64_t last_ms = -1;
   absl::Status read = d_.journal->ScanEvidence(run->status.id, [&](const Observation& seen) {
@@ -51,9 +51,22 @@ void ControllerImpl::Observe(const Observation& observation) {
 void ControllerImpl::AskJudge(Run* run) {
   if (run->judge_spoke || run->judge == nullptr) return;
   std::optional<deployment::Verdict> verdict = run->judge->Fired();
-  if (!verdict.has_value()) return;
+  if (!verdict.has_value()) return AskEarly(run);
   run->judge_spoke = true;
   Step(run->status.id, deployment::JudgeVerdict{*std::move(verdict)}, nullptr);
+}
+
+// `promote: early`: asked of each stage once; if it comes to nothing, the stage's time decides.
+void ControllerImpl::AskEarly(Run* run) {
+  const deployment::DeploymentStatus& s = run->status;
+  const bool in_stage = s.state == DeploymentState::kDeploying && s.prepared &&
+                        s.stage < s.plan.stages.size() &&
+                        s.paused == deployment::PauseReason::kNone;
+  if (s.plan.promote != PromoteWhen::kEarly || !in_stage || run->early_asked == s.stage) return;
+  std::optional<deployment::StageReport> report = run->judge->EarlyPass(s.plan.stages[s.stage]);
+  if (!report.has_value()) return;
+  run->early_asked = s.stage;
+  Step(s.id, deployment::StageElapsed{ElapsedNs(*run), *std::move(report), true}, nullptr);
 }
 
 deployment::StageReport ControllerImpl::ReportOf(const Run& run) const {

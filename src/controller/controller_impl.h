@@ -68,7 +68,8 @@ class ControllerImpl final : public Controller {
     std::unique_ptr<analysis::Judge> judge;
     std::optional<analysis::JudgeNumbers> last_numbers;
     bool judge_spoke = false;
-    std::shared_ptr<SharedComparison> comparison;         // of a shadow that runs
+    std::optional<uint32_t> early_asked;           // the stage that the evidence was to end early
+    std::shared_ptr<SharedComparison> comparison;  // of a shadow that runs
     std::optional<analysis::ShadowReport> shadow_report;  // of one that has ended
     bool ready = false;                                   // of a group: warm, waits for the others
     // The running clock (stage or cleanup): elapsed = base + (now - since).
@@ -178,6 +179,7 @@ class ControllerImpl final : public Controller {
   // -- clock.cc
   void StartJudge(Run* run);
   void AskJudge(Run* run);
+  void AskEarly(Run* run);
   void TickJudge(Run* run);
   deployment::StageReport ReportOf(const Run& run) const;
   void ArmClock(Run* run, int64_t remaining_ns, bool cleanup);

@@ -123,7 +123,7 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
     if (!found.ok()) return done(found.status());
     const Run& run = **found;
     if (run.status.plan.strategy == Strategy::kShadow) return done(ExplainShadow(run));
-    if (run.status.plan.conditions.empty()) {
+    if (run.status.plan.conditions.empty() && !run.status.plan.compare_errors) {
       return done(
           WithReason(absl::FailedPreconditionError(StrCat(deployment::DeploymentName(run.status.id),
                                                           " is not judged: it has no conditions")),
@@ -133,8 +133,7 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
     int64_t last_ms = 0;
     constexpr int64_t kLastSecondsMs = 10'000;
     explanation.view = ViewOf(run);
-    std::unique_ptr<analysis::Judge> judge =
-        analysis::MakeThresholdJudge(run.status.plan.conditions);
+    std::unique_ptr<analysis::Judge> judge = analysis::MakeJudge(run.status.plan);
     absl::Status read = d_.journal->ScanEvidence(run.status.id, [&](const Observation& seen) {
       // What came after the verdict did not make it.
       if (judge->Fired().has_value()) return;

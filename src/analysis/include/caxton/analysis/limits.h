@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Limits of what a judge keeps.
+// Limits of what a judge keeps, and the constants of its tests that are not the user's.
 #pragma once
 
 #include <cstddef>
@@ -16,5 +16,14 @@ inline constexpr int kHistogramPrecisionBits = 5;
 inline constexpr int kHistogramMaxBits = 47;
 // Different weights at which runs are kept apart; a plan has fewer (kMaxStages, full).
 inline constexpr size_t kMaxWeights = 64;
+// Keys with a bad event that are remembered; beyond, every second one is (bad_keys.h).
+inline constexpr size_t kMaxBadKeys = size_t{1} << 16;
+// Early promotion needs evidence that the candidate errs less than this times as often as stable.
+inline constexpr double kEarlyRatio = 1.5;
+// fuel_ratio: good runs that each arm needs, groups of keys that are compared, and how many of them
+// must have a fair share of each arm's runs (fuel_comparison.h).
+inline constexpr int64_t kMinFuelRuns = 100;
+inline constexpr size_t kFuelGroups = 64;
+inline constexpr double kMinFuelGroups = 8;
 
 }  // namespace caxton::analysis
