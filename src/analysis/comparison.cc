@@ -55,7 +55,7 @@ double Comparison::Growth(double w, double ratio) const {
 }
 
 bool BeyondLuck(int64_t candidate_events, int64_t events, double expected) {
-  if (events == 0 || expected <= 0 || expected >= 1) return false;
+  if (candidate_events < 2 || expected <= 0 || expected >= 1) return false;
   const auto n = static_cast<double>(events);
   const double share = static_cast<double>(candidate_events) / n;
   if (share <= expected) return false;

@@ -52,7 +52,8 @@ class Comparison {
 };
 
 // True if that many of the candidate cannot be put down to luck where the ratio is `r0`: the plain
-// estimate is above it and the chance of so many is below 5 % (Chernoff's bound on it). `expected`
+// estimate is above it and the chance of so many is below 5 % (Chernoff's bound on it). One event
+// always can. `expected`
 // is the mean share at r0 over the events.
 bool BeyondLuck(int64_t candidate_events, int64_t events, double expected);
 

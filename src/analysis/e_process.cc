@@ -8,7 +8,7 @@
 namespace caxton::analysis {
 namespace {
 constexpr double kLargestAlternative = 0.99;
-constexpr int kShareAlternatives = 7;
+constexpr size_t kShareAlternatives = 7;
 }  // namespace
 
 EProcess::EProcess(double p0, const std::vector<double>& alternatives)
@@ -40,10 +40,11 @@ std::vector<double> ErrorAlternatives(double p0) {
 std::vector<double> ShareAlternatives(double p0) {
   std::vector<double> alternatives;
   double p = p0 * std::numbers::sqrt2;
-  for (int j = 0; j < kShareAlternatives && p < kLargestAlternative; ++j) {
+  for (size_t j = 0; j < kShareAlternatives && p < kLargestAlternative; ++j) {
     alternatives.push_back(p);
     p *= std::numbers::sqrt2;
   }
+  if (alternatives.size() < kShareAlternatives) alternatives.push_back(kLargestAlternative);
   return alternatives;
 }
 

@@ -38,8 +38,8 @@ class EProcess {
 // p0 * sqrt(2)^j < 0.99 for j = 1, 2, ..., and 0.99: for errors, where anything up to total failure
 // may come.
 std::vector<double> ErrorAlternatives(double p0);
-// p0 * sqrt(2)^j < 0.99 for j = 1..7: for the share of steps (or seconds) beyond a limit. For p0 =
-// 50 % that is one alternative, 71 %; for 5 %, all seven up to 57 %.
+// p0 * sqrt(2)^j < 0.99 for j = 1..7, and 0.99 where that is fewer than seven: for the share of
+// steps (or of seconds) beyond a limit. 1 %: up to 11 %; 5 %: up to 57 %; 50 %: 71 % and 99 %.
 std::vector<double> ShareAlternatives(double p0);
 
 }  // namespace caxton::analysis

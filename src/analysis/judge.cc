@@ -16,11 +16,11 @@
 #include "caxton/model/limits.h"
 #include "caxton/model/units.h"
 #include "comparison.h"
-#include "condition_test.h"
 #include "counts.h"
 #include "early.h"
 #include "fuel_comparison.h"
 #include "lower_bound.h"
+#include "thresholds.h"
 
 namespace caxton::analysis {
 namespace {

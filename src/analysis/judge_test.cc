@@ -10,9 +10,11 @@
 #include <utility>
 #include <vector>
 
+#include "bad_keys.h"
 #include "caxton/analysis/limits.h"
 #include "caxton/base/random.h"
 #include "caxton/base/strings.h"
+#include "comparison.h"
 #include "e_process.h"
 #include "histogram.h"
 
@@ -145,6 +147,8 @@ TEST(EProcess, Alternatives) {
   EXPECT_DOUBLE_EQ(errors.back(), 0.99);
   EXPECT_NEAR(errors[0], 0.01 * std::sqrt(2), 1e-12);
   EXPECT_EQ(ShareAlternatives(0.01).size(), 7u);
+  EXPECT_EQ(ShareAlternatives(0.05).size(), 7u);
+  EXPECT_EQ(ShareAlternatives(0.5).size(), 2u);
   EXPECT_EQ(ErrorAlternatives(0.995).size(), 1u);
   for (double p0 : {1e-6, 0.5, 0.989, 0.99, 0.999999}) {
     EProcess process(p0, ErrorAlternatives(p0));
@@ -218,6 +222,27 @@ TEST(Judge, ZeroLimitFiresOnTheFirstFailure) {
   EXPECT_FALSE(judge->Fired().has_value());
   judge->Observe(FirstRun(true));
   EXPECT_TRUE(judge->Fired().has_value());
+}
+
+TEST(Judge, ALimitOfAllCannotBePassed) {
+  auto judge = Thresholds({{MetricKind::kErrorRate, 1}});
+  for (int i = 0; i < 1000; ++i) judge->Observe(FirstRun(true));
+  EXPECT_FALSE(judge->Fired().has_value());
+}
+
+TEST(Judge, MoreWeightsThanAreKeptApartStillCountInAll) {
+  auto judge = Thresholds({kErrors1});
+  for (uint32_t w = 1; w <= kMaxWeights + 5; ++w) {
+    Observation o = FirstRun(false);
+    o.weight_ppm = w;
+    judge->Observe(o);
+  }
+  EXPECT_EQ(judge->Numbers().candidate.runs, static_cast<int64_t>(kMaxWeights) + 5);
+  StagePlan last = Stage(1);
+  last.weight_ppm = kMaxWeights + 5;
+  EXPECT_FALSE(judge->EndOfStage(last).passed()) << "not kept apart: no word";
+  last.weight_ppm = kMaxWeights;
+  EXPECT_TRUE(judge->EndOfStage(last).passed());
 }
 
 TEST(Judge, GoodVersionIsNeverRolledBack) {
@@ -345,6 +370,411 @@ TEST(Judge, NothingIsEverNaN) {
     EXPECT_TRUE(std::isfinite(test.log_evidence));
     EXPECT_TRUE(test.fired);
   }
+}
+
+// Comparison with stable.
+
+deployment::DeploymentPlan Compared(std::vector<Condition> conditions = {}) {
+  deployment::DeploymentPlan plan;
+  plan.strategy = Strategy::kCanary;
+  plan.conditions = std::move(conditions);
+  plan.compare_errors = true;
+  return plan;
+}
+Observation BadOf(Arm arm, uint64_t key, uint32_t weight_ppm = 50'000) {
+  Observation o = FirstRun(true);
+  o.arm = arm;
+  o.key_hash = key;
+  o.weight_ppm = weight_ppm;
+  return o;
+}
+double RatioEvidence(const Judge& judge) {
+  for (const TestNumbers& test : judge.Numbers().tests) {
+    if (test.condition.metric == MetricKind::kErrorRatio) return test.log_evidence;
+  }
+  return std::numeric_limits<double>::quiet_NaN();
+}
+
+TEST(Comparison, MatchesTheFormulaInPlainNumbers) {
+  const double r0 = 2;
+  Comparison comparison(r0, Comparison::Against::kAtMost);
+  Comparison mirror(r0, Comparison::Against::kAtLeast);
+  std::vector<double> m(12, 0), mirrored(12, 0);
+  SeededRandom random(5);
+  for (int n = 1; n <= 300; ++n) {
+    const bool candidate = Chance(random, 0.2);
+    const double w = n < 100 ? 0.05 : 0.25;
+    comparison.Add({candidate, w});
+    mirror.Add({candidate, w});
+    const auto sum = [&](std::vector<double>& all, double base) {
+      double total = 0;
+      for (size_t i = 0; i < all.size(); ++i) {
+        const double r = r0 * std::pow(base, static_cast<double>(i + 1));
+        all[i] = (all[i] + 1.0 / (n * (n + 1.0))) * (candidate ? r / r0 : 1) * (1 - w + w * r0) /
+                 (1 - w + w * r);
+        total += all[i];
+      }
+      return std::log(total / 12 + 1.0 / (n + 1));
+    };
+    EXPECT_NEAR(comparison.LogE(), sum(m, std::sqrt(2)), 1e-9);
+    EXPECT_NEAR(mirror.LogE(), sum(mirrored, 1 / std::sqrt(2)), 1e-9);
+  }
+}
+
+TEST(Comparison, IsOneOfTheTestsAndAnExplicitRatioIsTheSame) {
+  const auto numbers = MakeJudge(Compared({kErrors1}))->Numbers();
+  ASSERT_EQ(numbers.tests.size(), 2u);
+  EXPECT_EQ(numbers.tests[1].condition, (Condition{MetricKind::kErrorRatio, 1}));
+  EXPECT_NEAR(numbers.tests[1].log_threshold, std::log(200), 1e-9);
+  const auto asked = MakeJudge(Compared({{MetricKind::kErrorRatio, 3}}))->Numbers();
+  ASSERT_EQ(asked.tests.size(), 1u);
+  EXPECT_EQ(asked.tests[0].condition.limit, 3);
+  EXPECT_TRUE(MakeJudge(deployment::DeploymentPlan{})->Numbers().tests.empty());
+}
+
+TEST(Comparison, FiresWithItsNumbers) {
+  auto judge = MakeJudge(Compared());
+  uint64_t key = 0;
+  judge->Observe(BadOf(Arm::kStable, ++key));
+  while (!judge->Fired().has_value() && key < 20) judge->Observe(BadOf(Arm::kCandidate, ++key));
+  ASSERT_TRUE(judge->Fired().has_value());
+  EXPECT_LE(key, 6u);
+  EXPECT_TRUE(StrContains(judge->Fired()->text, "error_ratio > 1: "));
+  EXPECT_TRUE(StrContains(judge->Fired()->text, "where 0."));
+  EXPECT_GT(judge->Numbers().tests[0].estimate, 10);
+}
+
+// One bad key with 30 % of the traffic; retries that were reported.
+TEST(Comparison, AKeyCountsOnceInTheWholeDeploymentOnEitherArm) {
+  auto judge = MakeJudge(Compared());
+  for (int i = 0; i < 10'000; ++i) judge->Observe(BadOf(Arm::kStable, 7));
+  for (int i = 0; i < 10'000; ++i) judge->Observe(BadOf(Arm::kCandidate, 7, 250'000));
+  EXPECT_FALSE(judge->Fired().has_value());
+  auto once = MakeJudge(Compared());
+  once->Observe(BadOf(Arm::kStable, 7));
+  EXPECT_EQ(RatioEvidence(*judge), RatioEvidence(*once));
+}
+
+TEST(Comparison, SilentWhereThereIsNothingToCompare) {
+  auto judge = MakeJudge(Compared());
+  const double before = RatioEvidence(*judge);
+  for (uint64_t key = 0; key < 1000; ++key) {
+    judge->Observe(BadOf(Arm::kCandidate, key, 1'000'000));
+    judge->Observe(BadOf(Arm::kStable, key, 0));
+    Observation shared = BadOf(Arm::kCandidate, key);
+    shared.verdict = RunVerdict::kShared;
+    judge->Observe(shared);
+  }
+  EXPECT_EQ(RatioEvidence(*judge), before);
+  // Nor were their keys marked as seen.
+  for (uint64_t key = 0; key < 10; ++key) judge->Observe(BadOf(Arm::kCandidate, key));
+  EXPECT_TRUE(judge->Fired().has_value());
+}
+
+TEST(Comparison, ExtremeFactorsAreStillNumbers) {
+  for (double factor : {1e-320, 1e-12, 1e15, 1e308}) {
+    Comparison comparison(factor, Comparison::Against::kAtMost);
+    for (int i = 0; i < 2000; ++i) comparison.Add({i % 2 == 0, 1e-6});
+    EXPECT_FALSE(std::isnan(comparison.LogE())) << factor;
+  }
+}
+
+TEST(Comparison, OneEventIsNeverBeyondLuck) {
+  EXPECT_FALSE(BeyondLuck(0, 0, 0.05));
+  EXPECT_FALSE(BeyondLuck(1, 1, 0.0001));
+  EXPECT_TRUE(BeyondLuck(2, 2, 0.05));
+  EXPECT_FALSE(BeyondLuck(2, 40, 0.05));
+  EXPECT_TRUE(BeyondLuck(10, 40, 0.05));
+  EXPECT_FALSE(BeyondLuck(5, 5, 1)) << "no weight to compare at";
+}
+
+TEST(BadKeys, BeyondTheLimitEverySecondKeyIsKeptAndNoneCountsTwice) {
+  BadKeys keys;
+  SeededRandom random(6);
+  std::vector<uint64_t> counted;
+  for (size_t i = 0; i < 4 * kMaxBadKeys; ++i) {
+    const uint64_t key = random.Next64();
+    if (keys.First(key)) counted.push_back(key);
+    EXPECT_LE(keys.size(), kMaxBadKeys);
+  }
+  EXPECT_GE(keys.halvings(), 2);
+  EXPECT_GT(counted.size(), kMaxBadKeys);
+  for (uint64_t key : counted) ASSERT_FALSE(keys.First(key));
+  size_t later = 0;  // it goes on with a part of what comes
+  for (int i = 0; i < 1000; ++i) later += keys.First(random.Next64()) ? 1 : 0;
+  EXPECT_GT(later, 50u);
+  EXPECT_LT(later, 400u);
+}
+
+// The other metrics.
+
+TEST(Metrics, MedianAndP95FireOnWhatIsSlowAndNotOnTails) {
+  auto judge = Thresholds({{MetricKind::kP50Latency, 100.0 * kMs}});
+  auto tails = Thresholds({{MetricKind::kP50Latency, 100.0 * kMs}});
+  auto p95 = Thresholds({{MetricKind::kP95Latency, 100.0 * kMs}});
+  for (int64_t i = 0; i < 12'000; ++i) {
+    judge->Observe(FirstRun(false, i * 20, i % 10 < 8 ? 150 * kMs : kMs));
+    tails->Observe(FirstRun(false, i * 20, i % 10 < 4 ? 900 * kMs : kMs));
+    p95->Observe(FirstRun(false, i * 20, i % 5 == 0 ? 150 * kMs : kMs));
+  }
+  ASSERT_TRUE(judge->Fired().has_value());
+  EXPECT_TRUE(StartsWith(judge->Fired()->text, "p50_latency > 100ms: p50 is 1"));
+  EXPECT_FALSE(tails->Fired().has_value());
+  EXPECT_TRUE(p95->Fired().has_value());
+  EXPECT_FALSE(p95->EndOfStage(Stage()).within_limits);
+  EXPECT_TRUE(tails->EndOfStage(Stage()).passed());
+}
+
+TEST(Metrics, MemoryIsATripwireForTheCandidate) {
+  auto judge = Thresholds({{MetricKind::kMemory, 64.0 * 1024 * 1024}});
+  Observation o = FirstRun(false);
+  o.memory_bytes = 64 * 1024 * 1024;
+  judge->Observe(o);
+  o.memory_bytes *= 2;
+  o.arm = Arm::kStable;
+  judge->Observe(o);
+  o.arm = Arm::kCandidate;
+  o.verdict = RunVerdict::kShared;
+  judge->Observe(o);
+  EXPECT_FALSE(judge->Fired().has_value());
+  o.verdict = RunVerdict::kGood;
+  judge->Observe(o);
+  ASSERT_TRUE(judge->Fired().has_value());
+  EXPECT_TRUE(StrContains(judge->Fired()->text, "memory > 64Mi: an instance had 128Mi"))
+      << judge->Fired()->text;
+  EXPECT_EQ(judge->Numbers().candidate.memory_bytes, uint64_t{128} << 20);
+}
+
+TEST(Metrics, CpuFiresOnSustainedUseAndNotOnABurst) {
+  auto busy = Thresholds({{MetricKind::kCpu, 500}});
+  auto burst = Thresholds({{MetricKind::kCpu, 500}});
+  for (int64_t second = 0; second < 120; ++second) {
+    for (int64_t i = 0; i < 10; ++i) {
+      Observation o = FirstRun(false, second * 1000 + i * 100);
+      o.run_ns = 60 * kMs;  // 600m
+      busy->Observe(o);
+      o.run_ns = second >= 50 && second < 55 ? 200 * kMs : 10 * kMs;
+      burst->Observe(o);
+    }
+  }
+  ASSERT_TRUE(busy->Fired().has_value());
+  EXPECT_TRUE(StartsWith(busy->Fired()->text, "cpu > 500m: 600m on average; above the limit in "))
+      << busy->Fired()->text;
+  EXPECT_FALSE(busy->EndOfStage(Stage()).within_limits);
+  EXPECT_FALSE(burst->Fired().has_value());
+  EXPECT_TRUE(burst->EndOfStage(Stage()).passed());
+  EXPECT_NEAR(busy->Numbers().candidate.cpu_millis, 600, 1);
+}
+
+// Fuel of a message depends on its key, up to tenfold, and on the message.
+std::unique_ptr<Judge> FuelRun(double factor, uint64_t keys, uint64_t seed) {
+  auto judge = Thresholds({{MetricKind::kFuelRatio, 1.2}});
+  SeededRandom random(seed);
+  const uint64_t salt = random.Next64();
+  for (int i = 0; i < 10'000; ++i) {
+    SeededRandom of_key(salt ^ random.Below(keys));
+    Observation o = FirstRun(false, i * 10);
+    o.key_hash = of_key.Next64();
+    o.arm = o.key_hash % 1'000'000 < 250'000 ? Arm::kCandidate : Arm::kStable;
+    const auto cost = static_cast<double>(1000 * (1 + of_key.Below(10)) + random.Below(1000));
+    o.fuel = static_cast<uint64_t>(o.arm == Arm::kCandidate ? factor * cost : cost);
+    judge->Observe(o);
+  }
+  return judge;
+}
+
+TEST(Metrics, FuelRatioTellsACostlyVersionFromCostlyKeys) {
+  int fired = 0, found = 0;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    fired += FuelRun(1, 500, seed)->Fired().has_value() ? 1 : 0;
+    found += seed < 20 && FuelRun(1.6, 500, seed)->Fired().has_value() ? 1 : 0;
+    if (seed >= 20) continue;
+    EXPECT_FALSE(FuelRun(1, 5, seed)->Fired().has_value()) << "few keys: no word";
+  }
+  EXPECT_LE(fired, 3);
+  EXPECT_GE(found, 18);
+  const auto judge = FuelRun(1.6, 500, 1);
+  EXPECT_NEAR(judge->Numbers().tests[0].estimate, 1.6, 0.3);
+}
+
+TEST(Metrics, FuelThatIsTheSameForEveryMessageIsExact) {
+  auto same = Thresholds({{MetricKind::kFuelRatio, 1.2}});
+  auto more = Thresholds({{MetricKind::kFuelRatio, 1.2}});
+  SeededRandom random(3);
+  for (int i = 0; i < 600; ++i) {
+    Observation o = FirstRun(false, i);
+    o.key_hash = random.Next64();
+    o.arm = i % 2 == 0 ? Arm::kCandidate : Arm::kStable;
+    o.fuel = 1000;
+    if (i < 150) {
+      EXPECT_FALSE(more->Fired().has_value()) << "too few to speak";
+    }
+    same->Observe(o);
+    if (o.arm == Arm::kCandidate) o.fuel = 1300;
+    more->Observe(o);
+  }
+  EXPECT_FALSE(same->Fired().has_value());
+  EXPECT_TRUE(more->Fired().has_value());
+  EXPECT_FALSE(more->EndOfStage(Stage()).within_limits);
+}
+
+// The end of a stage, and before its end.
+
+TEST(Judge, OneUnluckyEventPausesNoGoodVersion) {
+  for (const auto& plan : {Compared(), Compared({{MetricKind::kErrorRatio, 1.5}})}) {
+    auto judge = MakeJudge(plan);
+    for (int i = 0; i < 200; ++i) judge->Observe(FirstRun(false, i * 100));
+    judge->Observe(BadOf(Arm::kCandidate, 1));
+    EXPECT_TRUE(judge->EndOfStage(Stage()).passed()) << judge->EndOfStage(Stage()).text;
+  }
+  auto asked = MakeJudge(Compared({{MetricKind::kErrorRatio, 1.5}}));
+  for (int i = 0; i < 200; ++i) asked->Observe(FirstRun(false, i * 100));
+  for (uint64_t key = 0; key < 3; ++key) asked->Observe(BadOf(Arm::kStable, key));
+  for (uint64_t key = 10; key < 13; ++key) asked->Observe(BadOf(Arm::kCandidate, key));
+  EXPECT_FALSE(asked->Fired().has_value()) << "not yet certain";
+  EXPECT_FALSE(asked->EndOfStage(Stage()).within_limits) << "but beyond luck";
+}
+
+TEST(Judge, EarlyPassNeedsThePlanTheSamplesTheLimitsAndTheEvidence) {
+  deployment::DeploymentPlan plan = Compared({kErrors1});
+  const auto fold = [](const deployment::DeploymentPlan& p, int good, uint64_t stable_bad) {
+    auto judge = MakeJudge(p);
+    for (int i = 0; i < good; ++i) judge->Observe(FirstRun(false, i * 10));
+    for (uint64_t k = 0; k < stable_bad; ++k) judge->Observe(BadOf(Arm::kStable, k));
+    return judge;
+  };
+  EXPECT_FALSE(fold(plan, 200, 500)->EarlyPass(Stage()).has_value()) << "not asked for";
+  plan.promote = PromoteWhen::kEarly;
+  EXPECT_FALSE(fold(plan, 99, 500)->EarlyPass(Stage()).has_value()) << "samples";
+  EXPECT_FALSE(fold(plan, 200, 20)->EarlyPass(Stage()).has_value()) << "evidence";
+  auto judge = fold(plan, 200, 500);
+  const auto report = judge->EarlyPass(Stage());
+  ASSERT_TRUE(report.has_value());
+  EXPECT_TRUE(report->passed());
+  EXPECT_TRUE(StrContains(report->text, "0 of 500 messages or keys that failed")) << report->text;
+  StagePlan preview = Stage();
+  preview.role = deployment::StageRole::kPreview;
+  EXPECT_FALSE(judge->EarlyPass(preview).has_value());
+  for (int i = 0; i < 5; ++i) judge->Observe(FirstRun(true, 3000));
+  EXPECT_FALSE(judge->EarlyPass(Stage()).has_value()) << "beyond its limits";
+}
+
+TEST(Judge, ForecastSaysWhenItWillBeDecided) {
+  deployment::DeploymentPlan plan = Compared();
+  EXPECT_EQ(MakeJudge(plan)->Numbers().early.messages, 0);
+  plan.promote = PromoteWhen::kEarly;
+  auto judge = MakeJudge(plan);
+  for (int i = 0; i < 1000; ++i) judge->Observe(FirstRun(false, i * 100));
+  EXPECT_EQ(judge->Numbers().early.messages, 0) << "no bad event: unknown";
+  for (uint64_t k = 0; k < 10; ++k) judge->Observe(BadOf(Arm::kStable, k));
+  const JudgeNumbers numbers = judge->Numbers();
+  EXPECT_GT(numbers.early.messages, 10'000);
+  EXPECT_NEAR(static_cast<double>(numbers.early.ns), numbers.early.messages * 0.1e9,
+              0.02 * static_cast<double>(numbers.early.ns));
+  EXPECT_GT(numbers.early_log_threshold, numbers.early_log_evidence);
+}
+
+// What others got wrong (judgement.md, "Known failures of others").
+
+TEST(KnownFailures, GoodVersionRolledBackBecauseOneWindowHadFewMessages) {
+  auto judge = MakeJudge(Compared({kErrors1}));
+  int64_t at = 0;
+  for (int window = 0; window < 20; ++window) {  // 200 good ones, then a minute with 1 of 2 bad
+    for (int i = 0; i < 200; ++i) judge->Observe(FirstRun(false, at += 10));
+    judge->Observe(FirstRun(window % 2 == 0, at += 60'000));
+    judge->Observe(FirstRun(false, at += 1));
+    EXPECT_FALSE(judge->Fired().has_value()) << window;
+  }
+  EXPECT_TRUE(judge->EndOfStage(Stage()).passed());
+}
+
+TEST(KnownFailures, SuccessfulFromZeroMeasurements) {
+  deployment::DeploymentPlan plan = Compared({kErrors1, kP99At100});
+  plan.promote = PromoteWhen::kEarly;
+  auto judge = MakeJudge(plan);
+  judge->Tick(3'600'000);
+  EXPECT_FALSE(judge->EndOfStage(Stage(0)).passed());
+  EXPECT_FALSE(judge->EarlyPass(Stage(0)).has_value());
+}
+
+TEST(KnownFailures, ABrokenStableBlocksItsOwnFix) {
+  auto judge = MakeJudge(Compared({{MetricKind::kErrorRate, 0.05}}));
+  for (uint64_t i = 0; i < 2000; ++i) {
+    if (i % 20 == 0) {
+      judge->Observe(FirstRun(false, static_cast<int64_t>(i)));
+    } else {
+      judge->Observe(BadOf(Arm::kStable, i));
+    }
+  }
+  EXPECT_FALSE(judge->Fired().has_value());
+  EXPECT_TRUE(judge->EndOfStage(Stage()).passed());
+}
+
+TEST(KnownFailures, AThresholdCounterThatNeverResets) {
+  auto judge = MakeJudge(Compared({kErrors1}));
+  SeededRandom random(12);  // a failure in 500, for 200,000 messages: 400 failures
+  for (int i = 0; i < 200'000; ++i) {
+    Observation o = FirstRun(Chance(random, 0.002), i * 10);
+    o.key_hash = random.Next64();
+    o.arm = Chance(random, 0.05) ? Arm::kCandidate : Arm::kStable;
+    judge->Observe(o);
+  }
+  EXPECT_FALSE(judge->Fired().has_value());
+}
+
+TEST(KnownFailures, NaNTakenForFailure) {
+  auto judge = MakeJudge(Compared({kErrors1, kP99At100, {MetricKind::kFuelRatio, 1.1}}));
+  for (int i = 0; i < 5000; ++i) {  // no fuel, no time, no memory: nothing to divide by
+    Observation o = FirstRun(false, 0, 0);
+    if (i % 2 == 0) o.arm = Arm::kStable;
+    judge->Observe(o);
+  }
+  judge->Tick(10'000);
+  EXPECT_FALSE(judge->Fired().has_value());
+  for (const TestNumbers& test : judge->Numbers().tests) {
+    EXPECT_FALSE(std::isnan(test.log_evidence));
+    EXPECT_FALSE(std::isnan(test.estimate));
+  }
+}
+
+TEST(KnownFailures, P99InterpolatedInsideABucketFrom100To250Ms) {
+  // 2 % take 101 ms: above 100 ms and far from 250 ms, and nothing is read out of a bucket.
+  auto over = Thresholds({{MetricKind::kP99Latency, 100.0 * kMs}});
+  auto under = Thresholds({{MetricKind::kP99Latency, 102.0 * kMs}});
+  for (int64_t i = 0; i < 10'000; ++i) {
+    const Observation o = FirstRun(false, i * 10, i % 50 == 0 ? 101 * kMs : kMs);
+    over->Observe(o);
+    under->Observe(o);
+  }
+  EXPECT_FALSE(over->EndOfStage(Stage()).within_limits);
+  EXPECT_TRUE(under->EndOfStage(Stage()).within_limits);
+  EXPECT_NEAR(static_cast<double>(over->Numbers().candidate.p99_ns), 101e6, 3e6);
+}
+
+TEST(KnownFailures, EvidenceThatNoLongerFiresAfterLongGoodOrMendedTimes) {
+  auto judge = MakeJudge(Compared());
+  for (uint64_t k = 0; k < 20'000; ++k) judge->Observe(BadOf(Arm::kStable, k));
+  for (int i = 0; i < 100'000; ++i) judge->Observe(FirstRun(false, i));
+  int needed = 0;
+  for (uint64_t k = 100'000; !judge->Fired().has_value() && needed < 100; ++k, ++needed) {
+    judge->Observe(BadOf(Arm::kCandidate, k));
+  }
+  EXPECT_LE(needed, 12);
+}
+
+TEST(KnownFailures, FewKeys) {
+  auto judge = MakeJudge(Compared({kErrors1}));
+  // Five keys, none drawn to the canary: shown as what it is, and no success.
+  for (uint64_t i = 0; i < 5000; ++i) {
+    Observation o = FirstRun(false, static_cast<int64_t>(i));
+    o.arm = Arm::kStable;
+    o.key_hash = i % 5;
+    judge->Observe(o);
+  }
+  const JudgeNumbers numbers = judge->Numbers();
+  EXPECT_EQ(numbers.candidate.runs, 0) << "the observed share, beside the configured one";
+  EXPECT_EQ(numbers.stable.runs, 5000);
+  EXPECT_FALSE(judge->EndOfStage(Stage()).passed());
 }
 
 }  // namespace

@@ -10,9 +10,9 @@
 //   NN %
 //                      (one host stall in a minute must not fire).
 //   cpu > X            x = 1 for a second with traffic whose runs took more than X of a processor,
-//                      p0 = 1 %: a burst or a stall of one second in a hundred is no verdict, a few
-//                      such seconds in a row are. A run counts whole in the second that saw its
-//                      end.
+//                      p0 = 50 %: the typical second is above X. A share of 1 %, as for p99, would
+//                      fire after three seconds of catching up with a backlog; this takes about ten
+//                      of sustained use. A run counts whole in the second that saw its end.
 //   memory > X         a tripwire, like error_rate > 0 %: an instance's memory never shrinks, so
 //   that
 //                      one that is larger after a run is a fact and not noise.
