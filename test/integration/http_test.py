@@ -12,6 +12,7 @@ import harness
 from harness import example, wait_until
 
 SCALE = ("--dev", "--time-scale", "60")
+HALF = [{"kind": "CANARY", "weight": "50%", "duration": "3600s"}, {"kind": "FULL"}]
 DEPLOYMENT = "caxton.v1.AgentDeployment"
 MESSAGING = "caxton.v1.Messaging"
 JSON = {"Content-Type": "application/json"}
@@ -99,8 +100,7 @@ class Calls(HttpTest):
         self.start_greeter()
         made = self.deploy_http(
             "greeter", example("greeter-2"), "CreateCanaryDeployment", version="2.0.0",
-            spec={"stages": [{"kind": "CANARY", "weight": "50%", "duration": "3600s"}],
-                  "rollbackOn": ["error_rate > 1%"]})
+            spec={"stages": HALF, "rollbackOn": ["error_rate > 1%"]})
         target = {"deploymentId": made["deploymentId"]}
         self.assertEqual(made["deployment"]["strategy"], "CANARY")
         wait_until(lambda: self.call(f"{DEPLOYMENT}/GetDeployment",
@@ -123,8 +123,7 @@ class Calls(HttpTest):
     def test_bad_canary_is_rolled_back_and_one_aborted(self):
         self.start_greeter()
         load = self.load("greeter", "--request", "--rate", "300", "--keys", "500")
-        spec = {"strategy": "CANARY", "rollbackOn": ["error_rate > 1%"],
-                "stages": [{"kind": "CANARY", "weight": "50%", "duration": "3600s"}]}
+        spec = {"strategy": "CANARY", "stages": HALF, "rollbackOn": ["error_rate > 1%"]}
         bad = self.deploy_http("greeter", example("greeter-2-trapping"), version="bad", spec=spec)
         ended = self.wait_state(bad["deploymentId"], "ROLLED_BACK")
         self.assertEqual(ended["verdict"]["kind"], "FAILED")
