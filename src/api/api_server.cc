@@ -12,32 +12,28 @@
 #include <vector>
 
 #include "caxton/api/limits.h"
+#include "caxton/base/assert.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/thread_executor.h"
+#include "connect_front.h"
+#include "grpc/health/v1/health.pb.h"
 #include "services.h"
+#include "trace_context.h"
 
 namespace caxton::api {
 
 std::string ServiceContext::TraceId(const grpc::CallbackServerContext& context) const {
-  // W3C traceparent: version-traceid-parentid-flags.
   const auto found = context.client_metadata().find("traceparent");
   if (found != context.client_metadata().end()) {
-    const std::string_view value(found->second.data(), found->second.size());
-    if (value.size() == 55 && value[2] == '-' && value[35] == '-' &&
-        value.substr(3, 32).find_first_not_of("0123456789abcdef") == std::string_view::npos) {
-      return std::string(value.substr(3, 32));
-    }
+    const std::string_view id = TraceIdIn({found->second.data(), found->second.size()});
+    if (!id.empty()) return std::string(id);
   }
-  uint8_t random[16];
-  deps.random->Fill(random);
-  return HexEncode({reinterpret_cast<const char*>(random), sizeof random});
+  return RandomHex(deps.random, 16);
 }
 
 std::string ServiceContext::NewSender() const {
-  uint8_t random[8];
-  deps.random->Fill(random);
-  return StrCat("client:", HexEncode({reinterpret_cast<const char*>(random), sizeof random}));
+  return StrCat("client:", RandomHex(deps.random, 8));
 }
 
 namespace {
@@ -98,6 +94,9 @@ class ApiServerImpl final : public ApiServer {
   absl::Status Bind(const std::string& listen) {
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+    // gRPC's health service knows no descriptors; naming one links them all for reflection.
+    CAXTON_ASSERT(grpc::health::v1::HealthCheckRequest::descriptor() != nullptr,
+                  "health.proto is linked");
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort(listen, grpc::InsecureServerCredentials(), &port);
@@ -109,11 +108,16 @@ class ApiServerImpl final : public ApiServer {
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) return WhyNotBound(listen);
     context_.grpc_address = StrCat(listen.substr(0, listen.rfind(':')), ":", port);
+    grpc::ChannelArguments arguments;
+    arguments.SetMaxReceiveMessageSize(kMaxRequestBytes);
+    arguments.SetMaxSendMessageSize(kMaxRequestBytes);
+    connect_ = MakeConnectFront(server_->InProcessChannel(arguments), context_.deps.random);
     SetServing(true);
     return absl::OkStatus();
   }
 
   std::string address() const override { return context_.grpc_address; }
+  ConnectFront* connect() override { return connect_.get(); }
 
   void SetServing(bool serving) override {
     context_.serving = serving;
@@ -125,6 +129,7 @@ class ApiServerImpl final : public ApiServer {
     if (server_ == nullptr) return;
     SetServing(false);
     context_.stopping = true;
+    if (connect_) connect_->Stop(kStopGraceNs);
     server_->Shutdown(std::chrono::system_clock::now() + std::chrono::nanoseconds(kStopGraceNs));
     server_->Wait();
     server_.reset();
@@ -137,6 +142,7 @@ class ApiServerImpl final : public ApiServer {
   ServiceContext context_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> server_;
+  std::unique_ptr<ConnectFront> connect_;
 };
 
 }  // namespace

@@ -99,6 +99,7 @@ class ServerImpl final : public Server {
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<HttpServer> http_;
   std::atomic<bool> ready_{false};
+  std::atomic<api::ConnectFront*> connect_{nullptr};  // api_'s, once it serves
   bool stopped_ = false;
 };
 
@@ -186,8 +187,10 @@ absl::Status ServerImpl::Recover() {
 }
 
 absl::Status ServerImpl::Listen() {
-  ASSIGN_OR_RETURN(http_,
-                   HttpServer::Start(config_.http, &metrics_, [this] { return ready_.load(); }));
+  ASSIGN_OR_RETURN(
+      http_, HttpServer::Start(config_.http, {.metrics = &metrics_,
+                                              .ready = [this] { return ready_.load(); },
+                                              .connect = [this] { return connect_.load(); }}));
   api::ApiDeps deps;
   deps.controller = controller_.get();
   deps.router = router_.get();
@@ -207,6 +210,7 @@ absl::Status ServerImpl::Listen() {
   if (cgroups.version == 0) deps.facts.warnings.push_back(cgroups.detail);
   deps.doctor = [this] { return RunDoctor(config_.data_dir, cgroups_->report(), worker_); };
   ASSIGN_OR_RETURN(api_, api::ApiServer::Start(config_.listen, std::move(deps)));
+  connect_ = api_->connect();
   ready_ = true;
   log_.Info("serving", {{"grpc", api_->address()},
                         {"http", http_->address()},

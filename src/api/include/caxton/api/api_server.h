@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ApiServer: the gRPC services of caxton.v1 with health and reflection, over the controller, the
-// router and the journal.
+// router and the journal; the same calls as HTTP/JSON by connect().
 //
 // Lifecycle: Start binds and serves; SetServing(false) makes health say so; Stop ends open calls
 // (streams get UNAVAILABLE) and returns once none is left. What it is given outlives it. Thread
@@ -14,6 +14,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "caxton/api/connect.h"
 #include "caxton/base/clock.h"
 #include "caxton/base/random.h"
 #include "caxton/controller/controller.h"
@@ -79,6 +80,8 @@ class ApiServer {
   virtual ~ApiServer() = default;
   // "127.0.0.1:50051", with the port that was bound.
   virtual std::string address() const = 0;
+  // The same calls as HTTP/JSON, for the HTTP server.
+  virtual ConnectFront* connect() = 0;
   virtual void SetServing(bool serving) = 0;
   virtual void Stop() = 0;
 };

@@ -1,0 +1,269 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The API as HTTP/JSON (Connect's unary form): calls, errors, and who may call."""
+import base64
+import http.client
+import json
+import pathlib
+import socket
+import threading
+
+import harness
+from harness import example, wait_until
+
+SCALE = ("--dev", "--time-scale", "60")
+HALF = [{"kind": "CANARY", "weight": "50%", "duration": "3600s"}, {"kind": "FULL"}]
+DEPLOYMENT = "caxton.v1.AgentDeployment"
+MESSAGING = "caxton.v1.Messaging"
+JSON = {"Content-Type": "application/json"}
+
+
+class Answer:
+    def __init__(self, response):
+        self.status, self.headers, self.body = response.status, response.headers, response.read()
+
+    def json(self):
+        return json.loads(self.body)
+
+    def detail(self, kind):
+        return next(d for d in self.json()["details"] if d["type"] == f"google.rpc.{kind}")
+
+    def __str__(self):
+        return f"HTTP {self.status} {self.body[:2000]}"
+
+
+class HttpTest(harness.CaxtonTest):
+    def http(self, method, path, body=None, headers=None):
+        host, _, port = self.current.http.rpartition(":")
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        try:
+            connection.request(method, path, body=body, headers=headers or {})
+            return Answer(connection.getresponse())
+        finally:
+            connection.close()
+
+    def post(self, procedure, request, headers=None):
+        body = request if isinstance(request, (str, bytes)) else json.dumps(request)
+        return self.http("POST", f"/{procedure}", body, {**JSON, **(headers or {})})
+
+    def call(self, procedure, **request):
+        """The answer to a call that must succeed."""
+        answer = self.post(procedure, request)
+        self.assertEqual(answer.status, 200, str(answer))
+        self.assertEqual(answer.headers["Content-Type"], "application/json")
+        return answer.json()
+
+    def error(self, answer, status, code, reason=None):
+        self.assertEqual(answer.status, status, str(answer))
+        self.assertEqual(answer.headers["Content-Type"], "application/json")
+        self.assertEqual(answer.json()["code"], code, str(answer))
+        if reason:
+            self.assertEqual(answer.detail("ErrorInfo")["debug"]["reason"], reason, str(answer))
+        return answer
+
+    def deploy_http(self, name, path, procedure="DeployAgent", **fields):
+        wasm = base64.b64encode(pathlib.Path(path).read_bytes()).decode()
+        request = {"name": name, "wasmModule": wasm, **fields}
+        if procedure != "DeployAgent":
+            request = {"deploy": request}
+        return self.call(f"{DEPLOYMENT}/{procedure}", **request)
+
+    def wait_state(self, deployment, *states):
+        def look():
+            got = self.call(f"{DEPLOYMENT}/GetDeployment", deploymentId=deployment)["deployment"]
+            return got if got["state"] in states else None
+        return wait_until(look, f"{deployment} is {' or '.join(states)}")
+
+    def start_greeter(self):
+        self.server(*SCALE)
+        made = self.deploy_http("greeter", example("greeter-1"), version="1.0.0")
+        return self.wait_state(made["deploymentId"], "RUNNING")
+
+
+class Calls(HttpTest):
+    def ask(self, data, **fields):
+        envelope = {"receiver": "greeter", "content": base64.b64encode(data.encode()).decode()}
+        return self.call(f"{MESSAGING}/Request", envelope={**envelope, **fields})
+
+    def test_messages(self):
+        self.start_greeter()
+        reply = self.ask("Ada")
+        self.assertEqual(base64.b64decode(reply["reply"]["content"]), b"Hello, Ada! (greeter 1)")
+        self.assertEqual(reply["revision"], "greeter@1")
+        sent = [self.call(f"{MESSAGING}/Send", envelope={
+            "receiver": "greeter", "content": "eA==", "idempotencyKey": "k"}) for _ in range(2)]
+        self.assertEqual(sent[0]["messageId"], sent[1]["messageId"])
+        self.assertEqual([s["duplicate"] for s in sent], [False, True])
+        self.assertEqual(self.call(f"{MESSAGING}/ListDeadLetters")["deadLetters"], [])
+
+    def test_good_canary_is_steered(self):
+        self.start_greeter()
+        made = self.deploy_http(
+            "greeter", example("greeter-2"), "CreateCanaryDeployment", version="2.0.0",
+            spec={"stages": HALF, "rollbackOn": ["error_rate > 1%"]})
+        target = {"deploymentId": made["deploymentId"]}
+        self.assertEqual(made["deployment"]["strategy"], "CANARY")
+        wait_until(lambda: self.call(f"{DEPLOYMENT}/GetDeployment",
+                                     **target)["deployment"]["stageName"] == "canary 50%",
+                   "the canary's stage")
+        self.assertTrue(self.call(f"{DEPLOYMENT}/PauseDeployment", **target)["deployment"]["paused"])
+        self.assertFalse(
+            self.call(f"{DEPLOYMENT}/ResumeDeployment", **target)["deployment"]["paused"])
+        listed = self.call(f"{DEPLOYMENT}/ListDeployments", agent="greeter")["deployments"]
+        self.assertEqual([d["deploymentId"] for d in listed][0], made["deploymentId"])
+        self.call(f"{DEPLOYMENT}/PromoteCanary", full=True, **target)
+        self.wait_state(made["deploymentId"], "RUNNING")
+        self.assertEqual(self.ask("Ada")["revision"], "greeter@2")
+        back = self.call(f"{DEPLOYMENT}/RollbackDeployment", agent="greeter")
+        self.assertEqual((back["fromRevision"], back["toRevision"]), ("greeter@2", "greeter@1"))
+        self.assertEqual(self.ask("Ada")["revision"], "greeter@1")
+        agents = self.call("caxton.v1.Agents/ListAgents")["agents"]
+        self.assertEqual(agents[0]["stable"]["name"], "greeter@1")
+
+    def test_bad_canary_is_rolled_back_and_one_aborted(self):
+        self.start_greeter()
+        load = self.load("greeter", "--request", "--rate", "300", "--keys", "500")
+        spec = {"strategy": "CANARY", "stages": HALF, "rollbackOn": ["error_rate > 1%"]}
+        bad = self.deploy_http("greeter", example("greeter-2-trapping"), version="bad", spec=spec)
+        ended = self.wait_state(bad["deploymentId"], "ROLLED_BACK")
+        self.assertEqual(ended["verdict"]["kind"], "FAILED")
+        explained = self.call(f"{DEPLOYMENT}/ExplainDeployment", deploymentId=bad["deploymentId"])
+        self.assertTrue(explained["matchesRecorded"])
+        self.assert_clean_load(load.stop(), at_least=50)
+        good = self.deploy_http("greeter", example("greeter-2"), version="2.0.0", spec=spec)
+        self.call(f"{DEPLOYMENT}/AbortDeployment", deploymentId=good["deploymentId"])
+        self.assertTrue(self.wait_state(good["deploymentId"], "ROLLED_BACK")["aborted"])
+
+    def test_trace_and_status(self):
+        self.server()
+        trace = "0af7651916cd43dd8448eb211c80319c"
+        answer = self.post("caxton.v1.Server/GetServerStatus", {},
+                           {"traceparent": f"00-{trace}-b7ad6b7169203331-01"})
+        self.assertEqual(answer.json()["traceId"], trace)
+        self.assertEqual(answer.headers["traceparent"].split("-")[1], trace)
+        answer = self.post("caxton.v1.Server/GetServerStatus", {})
+        self.assertEqual(answer.headers["traceparent"].split("-")[1], answer.json()["traceId"])
+
+    def test_a_slow_call_ends_by_its_deadline_and_metrics_are_answered(self):
+        self.server()
+        self.deploy(harness.module("misbehave"), "slow")
+        loop = {"envelope": {"receiver": "slow", "content": base64.b64encode(b"loop").decode()}}
+        answers = []
+
+        def ask():
+            answers.append(
+                self.post(f"{MESSAGING}/Request", loop, {"Connect-Timeout-Ms": "300"}))
+
+        threads = [threading.Thread(target=ask) for _ in range(20)]
+        for thread in threads:
+            thread.start()
+        self.assertEqual(self.http("GET", "/healthz").status, 200)
+        self.assertEqual(self.http("GET", "/metrics").status, 200)
+        for thread in threads:
+            thread.join()
+        self.assertEqual(len(answers), 20)
+        for answer in answers:
+            self.assertIn(answer.json()["code"], ("deadline_exceeded", "resource_exhausted"))
+        self.assertTrue(any(a.status == 504 for a in answers))
+        self.assertEqual(self.current.stop(), 0)
+
+
+class Errors(HttpTest):
+    def setUp(self):
+        super().setUp()
+        self.server()
+
+    def test_details(self):
+        answer = self.error(self.post(f"{DEPLOYMENT}/GetDeployment", {"deploymentId": "nobody"}),
+                            404, "not_found", "NO_SUCH_AGENT")
+        detail = answer.detail("ErrorInfo")
+        self.assertIn("caxton agent list", detail["debug"]["metadata"]["fix"])
+        padded = detail["value"] + "=" * (-len(detail["value"]) % 4)
+        self.assertIn(b"NO_SUCH_AGENT", base64.b64decode(padded))
+        self.assertIn("nobody", answer.json()["message"])
+
+    def test_bad_bodies(self):
+        procedure = f"{DEPLOYMENT}/DeployAgent"
+        self.error(self.post(procedure, '{"name": '), 400, "invalid_argument", "BAD_JSON")
+        self.error(self.post(procedure, '{"wasmModule": "%%%"}'), 400, "invalid_argument", "BAD_JSON")
+        answer = self.error(self.post(procedure, {"spec": {"stratgy": "CANARY"}}), 400,
+                            "invalid_argument", "UNKNOWN_FIELD")
+        self.assertIn("spec.stratgy", answer.json()["message"])
+        violation = answer.detail("BadRequest")["debug"]["fieldViolations"][0]
+        self.assertEqual(violation["field"], "spec.stratgy")
+
+    def test_heads(self):
+        status = "caxton.v1.Server/GetServerStatus"
+        for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data"):
+            answer = self.post(status, "{}", {"Content-Type": kind})
+            self.error(answer, 415, "invalid_argument", "WRONG_CONTENT_TYPE")
+            self.assertIn("application/json", answer.headers["Accept-Post"])
+        self.error(self.post("caxton.v1.Server/Nothing", {}), 404, "unimplemented",
+                   "NO_SUCH_PROCEDURE")
+        self.error(self.post("metrics", {}), 404, "unimplemented")
+        self.error(self.post("grpc.health.v1.Health/Check", {}), 404, "unimplemented")
+        self.error(self.post(f"{MESSAGING}/Exchange", {}), 501, "unimplemented", "STREAM")
+        self.error(self.post(status, {}, {"Connect-Timeout-Ms": "soon"}), 400, "invalid_argument")
+        self.error(self.post(status, {}, {"Connect-Protocol-Version": "9"}), 400,
+                   "invalid_argument")
+        self.error(self.post(status, {}, {"Content-Encoding": "gzip"}), 501, "unimplemented")
+        for method in ("GET", "PUT", "DELETE", "OPTIONS"):
+            answer = self.http(method, f"/{status}")
+            self.assertEqual((answer.status, answer.headers["Allow"]), (405, "POST"), str(answer))
+        self.assertIsNone(answer.headers["Access-Control-Allow-Origin"])
+        self.assertEqual(self.http("GET", "/nothing").status, 404)
+
+    def test_a_body_that_is_too_long(self):
+        answer = self.http("POST", "/caxton.v1.Server/GetServerStatus", headers={
+            **JSON, "Content-Length": str(1 << 40)}, body=b"")
+        self.error(answer, 429, "resource_exhausted", "BODY_NOT_READ")
+
+
+class Sites(HttpTest):
+    """Who may call: no page of another site, by whatever name it reaches the port."""
+    STATUS = "caxton.v1.Server/GetServerStatus"
+
+    def setUp(self):
+        super().setUp()
+        self.server()
+
+    def test_hosts_and_origins(self):
+        own = self.current.http
+        port = own.rpartition(":")[2]
+        for headers in ({"Host": "evil.example"}, {"Host": f"evil.example:{port}"},
+                        {"Host": "127.0.0.1.evil.example"}, {"Origin": "http://evil.example"},
+                        {"Origin": "null"}, {"Origin": f"https://{own}"},
+                        {"Origin": "http://127.0.0.1:1"}, {"Sec-Fetch-Site": "cross-site"},
+                        {"Sec-Fetch-Site": "same-site"}):
+            answer = self.post(self.STATUS, {}, headers)
+            self.assertEqual(answer.status, 403, f"{headers}: {answer}")
+        for headers in ({"Host": own, "Origin": f"http://{own}", "Sec-Fetch-Site": "same-origin"},
+                        {"Host": f"localhost:{port}", "Origin": f"http://localhost:{port}"},
+                        {"Sec-Fetch-Site": "none"}):
+            answer = self.post(self.STATUS, {}, headers)
+            self.assertEqual(answer.status, 200, f"{headers}: {answer}")
+        self.assertEqual(self.http("GET", "/metrics", headers={"Host": "evil.example"}).status, 403)
+
+    def test_a_refused_body_is_no_second_request(self):
+        """A page may send any body as text/plain. It must not be taken for a request of its own."""
+        host, _, port = self.current.http.rpartition(":")
+        inner = (f"POST /{self.STATUS} HTTP/1.1\r\nHost: {self.current.http}\r\n"
+                 "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}").encode()
+        for outer_host, extra in (("evil.example", ""), (self.current.http,
+                                                         "Origin: http://evil.example\r\n")):
+            head = (f"POST /{self.STATUS} HTTP/1.1\r\nHost: {outer_host}\r\n{extra}"
+                    f"Content-Type: text/plain\r\nContent-Length: {len(inner)}\r\n\r\n").encode()
+            with socket.create_connection((host, int(port)), timeout=10) as connection:
+                connection.sendall(head + inner)
+                answer = b""
+                try:
+                    while chunk := connection.recv(65536):
+                        answer += chunk
+                except ConnectionResetError:
+                    pass
+            self.assertEqual(answer.count(b"HTTP/1.1 "), 1, answer)
+            self.assertIn(b"HTTP/1.1 403", answer)
+
+
+if __name__ == "__main__":
+    harness.main()
