@@ -118,7 +118,7 @@ class Chaos:
     def operate(self):
         choice = self.random.choice(
             ["direct", "direct", "canary", "canary", "trapping", "poison", "rollback", "promote", "abort",
-             "set", "drain"])
+             "set", "drain", "blue-green", "preview", "early", "shadow", "shadow-poison", "group"])
         self.operations[choice] = self.operations.get(choice, 0) + 1
         self.number += 1
         agent = self.random.choice(["greeter", "ledger", "intake"])
@@ -137,6 +137,27 @@ class Chaos:
         elif choice == "poison":
             # Every message it gets fails: stable must handle them, in order.
             self.command("deploy", module("misbehave"), *new, "--set", "mode=trap", *canary)
+        elif choice == "early":
+            self.command("deploy", good, *new, "-f", self.file("canary", "promote: early, stages: ["
+                         " canary: { weight: 50%, for: 10m }, full: 100% ]"))
+        elif choice == "blue-green":
+            self.command("deploy", good, *new, "-f", self.file("blue-green", "stages: ["
+                         " warm_up: { hold: 5m }, switch: instant ]"))
+        elif choice == "preview":
+            self.command("deploy", good, *new, "--preview")
+        elif choice == "shadow":
+            self.command("deploy", good, *new, "-f",
+                         self.file("shadow", "duration: 20m, secondary: true"))
+        elif choice == "shadow-poison":
+            # It fails on every copy, which nobody may notice.
+            self.command("deploy", module("misbehave"), *new, "--set", "mode=trap", "-f",
+                         self.file("shadow", "duration: 20m"))
+        elif choice == "group":
+            text = "".join(f"- {{ agent: {name}, module: {example(name)},"
+                           f" settings: {{ chaos: {self.number} }} }}\n" for name in ("intake", "ledger"))
+            path = self.folder / f"group-{self.number}.yaml"
+            path.write_text(text)
+            self.command("deploy", "-f", path, "--detach")
         elif choice == "rollback":
             self.command("rollback", agent)
         elif choice == "drain":
@@ -145,6 +166,11 @@ class Chaos:
             self.command("agent", "set", agent, "--set", f"chaos={self.number}", "--detach")
         else:
             self.command("deployment", choice, agent)
+
+    def file(self, strategy, fields):
+        path = self.folder / f"{strategy}-{self.number}.yaml"
+        path.write_text(f"deployment: {{ strategy: {strategy}, {fields} }}\n")
+        return path
 
     # ---- the run
 

@@ -101,24 +101,6 @@ class BadFiles(harness.CaxtonTest):
         return self.refused("deploy", example("greeter-1"), "-f", self.file(text), code=code, says=says,
                             fix=False)
 
-    def test_spec_files(self):
-        self.server("--dev", "--time-scale", "120")
-        self.deploy(example("greeter-1"), "greeter")
-        load = self.load("greeter", "--request", "--rate", "800", "--keys", "2000")
-        self.cli("deploy", example("greeter-2"), "--name", "greeter", "-f",
-                 DEPLOYMENTS / "canary.yaml")
-        self.assert_clean_load(load.stop())
-        self.assertEqual(self.request("greeter", "Ada"), "Hello, Ada! (greeter 2)")
-        spec = self.deployment("greeter")["spec"]
-        self.assertEqual([s["weight"] for s in spec["stages"] if s["kind"] == "CANARY"],
-                         ["5%", "25%", "50%"])
-        for strategy in ("blue-green", "shadow"):
-            self.refused("deploy", example("greeter-1"), "--name", "greeter", "-f",
-                         DEPLOYMENTS / f"{strategy}.yaml", code=REFUSED, says=strategy)
-            self.refused("deploy", example("greeter-1"), "--name", "greeter", "--strategy", strategy,
-                         code=REFUSED, says=strategy)
-        self.assertEqual(self.request("greeter", "Ada"), "Hello, Ada! (greeter 2)")
-
     def test_unknown_field(self):
         self.server()
         self.deploy_file("agent: greeter\ndeployment:\n  strategie: canary\n", USAGE,
