@@ -128,7 +128,6 @@ void SpecToWire(const deployment::DeploymentPlan& plan, v1::DeploymentSpec* out)
   if (shadow) ShadowToWire(plan, out);
   out->set_promote(plan.promote == PromoteWhen::kEarly ? v1::DeploymentSpec::EARLY
                                                        : v1::DeploymentSpec::ON_TIME);
-  out->set_history(plan.history);
   SetDuration(plan.cleanup_ns, out->mutable_cleanup());
   out->set_stick(plan.stick == Stick::kMessage ? v1::DeploymentSpec::MESSAGE
                                                : v1::DeploymentSpec::KEY);

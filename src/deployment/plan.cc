@@ -300,7 +300,6 @@ void Resolver::SkipWhatNeedsStable() {
   plan_.stages.clear();
   plan_.conditions.clear();
   plan_.compare_errors = false;
-  plan_.history = 0;
 }
 
 absl::StatusOr<DeploymentPlan> Resolver::Run() {
@@ -317,7 +316,6 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
   plan_.queue = spec_.queue;
   plan_.promote = spec_.promote;
   CheckSizes();
-  plan_.history = spec_.history.value_or(0);
   if (spec_.preview) AddPreviewStage(0, true);
   if (faults_.empty()) TakeStages();
   TakeShadow();
@@ -326,6 +324,13 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
     const std::string separator = faults_.size() == 1 ? " " : "\n  ";
     return absl::InvalidArgumentError(
         StrCat("the deployment plan is impossible:", separator, absl::StrJoin(faults_, separator)));
+  }
+  if (spec_.history.value_or(0) > 0) {
+    return WithFix(WithReason(absl::UnimplementedError("history: replaying past messages before "
+                                                       "traffic is not carried out by this version "
+                                                       "of Caxton"),
+                              "NOT_CARRIED_OUT"),
+                   "leave history out; the strategy shadow compares on messages as they come");
   }
   AddDefaults();
   SkipWhatNeedsStable();
@@ -386,7 +391,6 @@ void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
   out.I64(plan.cleanup_ns);
   out.Bool(plan.compare_errors);
   out.U8(static_cast<uint8_t>(plan.promote));
-  out.U32(static_cast<uint32_t>(plan.history));
   out.Bool(plan.compare.outputs);
   out.Bool(plan.compare.performance);
   out.Bool(plan.compare.resources);
@@ -428,9 +432,6 @@ DeploymentPlan ReadPlan(ByteReader& in) {
   plan.cleanup_ns = in.I64();
   plan.compare_errors = in.Bool();
   plan.promote = ReadEnum<PromoteWhen>(in, 2);
-  const uint32_t history = in.U32();
-  if (history > kMaxHistory) in.Fail();
-  plan.history = static_cast<int32_t>(history);
   plan.compare.outputs = in.Bool();
   plan.compare.performance = in.Bool();
   plan.compare.resources = in.Bool();

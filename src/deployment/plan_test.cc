@@ -168,10 +168,11 @@ TEST(Plan, JudgedByEveryMetricAndByComparison) {
   direct.promote = PromoteWhen::kEarly;
   EXPECT_TRUE(Contains(Why(direct), "promote: early"));
   direct = {};
-  direct.history = kMaxHistory;
-  EXPECT_EQ(Resolve(direct)->history, kMaxHistory);
-  direct.history = kMaxHistory + 1;
+  direct.history = 1;
+  EXPECT_EQ(Resolve(direct).status().code(), absl::StatusCode::kUnimplemented);
   EXPECT_TRUE(Contains(Why(direct), "history"));
+  direct.history = kMaxHistory + 1;
+  EXPECT_EQ(Resolve(direct).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST(Plan, StateIsRefusedByName) {

@@ -52,7 +52,6 @@ struct DeploymentPlan {
   OnInconclusive on_inconclusive = OnInconclusive::kPause;
   QueuePolicy queue = QueuePolicy::kWait;
   int64_t cleanup_ns = 0;  // how long the old revision stays warm
-  int32_t history = 0;     // messages replayed and compared before any traffic
   // Shadow only.
   ShadowCompare compare;
   uint32_t sample_ppm = 0;         // share of the messages that is mirrored
