@@ -67,6 +67,7 @@ struct Message {
   Run run;
   int64_t first_dispatch_ns = 0;  // the guest's clock on every run; 0: not yet dispatched
   bool first_run_over = false;
+  bool mirrored = false;               // a copy of it was given to the shadow, or dropped
   std::optional<Observation> pending;  // its failed first run, not attributed yet
   bool stable_only = false;
   bool alone = false;

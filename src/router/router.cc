@@ -15,6 +15,7 @@
 #include "caxton/base/status.h"
 #include "caxton/model/names.h"
 #include "caxton/router/limits.h"
+#include "mirror.h"
 #include "shard.h"
 #include "ticket.h"
 
@@ -61,9 +62,7 @@ class RouterImpl final : public Router, private MessagePlane {
   void OnLost(RevisionRef revision, std::vector<supervisor::LostStep> lost,
               std::string cause) override;
   void OnRoom(RevisionRef revision) override;
-  void OnLog(RevisionRef revision, std::vector<LogLine> lines) override {
-    deps_.observer->OnLog(revision, lines);
-  }
+  void OnLog(RevisionRef revision, std::vector<LogLine> lines) override;
 
  private:
   // MessagePlane
@@ -94,6 +93,7 @@ class RouterImpl final : public Router, private MessagePlane {
   std::atomic<uint64_t> next_seq_;
   std::atomic<bool> stopping_{false};
   uint64_t id_prefix_;
+  std::unique_ptr<Mirror> mirror_;  // null: nothing is mirrored
   std::vector<std::unique_ptr<Shard>> shards_;
   Mutex dead_mutex_;
   absl::flat_hash_set<std::pair<AgentId, Seq>> dead_busy_ ABSL_GUARDED_BY(dead_mutex_);
@@ -105,6 +105,13 @@ RouterImpl::RouterImpl(RouterDeps deps)
       id_prefix_(deps_.random->Next64()) {
   CAXTON_ASSERT(!deps_.shards.empty() && deps_.shards.size() <= kMaxShards,
                 "1..kMaxShards strands");
+  if (deps_.mirror != nullptr) {
+    mirror_ = std::make_unique<Mirror>(MirrorDeps{.executor = deps_.mirror,
+                                                  .clock = deps_.clock,
+                                                  .tables = &tables_,
+                                                  .observer = deps_.observer,
+                                                  .order_seed = id_prefix_});
+  }
   for (size_t i = 0; i < deps_.shards.size(); ++i) {
     shards_.push_back(std::make_unique<Shard>(ShardDeps{.index = static_cast<uint32_t>(i),
                                                         .executor = deps_.shards[i],
@@ -115,6 +122,7 @@ RouterImpl::RouterImpl(RouterDeps deps)
                                                         .observer = deps_.observer,
                                                         .deferred = &deferred_,
                                                         .joined = &joined_,
+                                                        .mirror = mirror_.get(),
                                                         .running = &running_,
                                                         .unwritten = &unwritten_,
                                                         .stopping = &stopping_,
@@ -272,17 +280,27 @@ void RouterImpl::Abandon(const Message& m) {
 }
 
 void RouterImpl::OnResult(RevisionRef revision, StepResult result) {
-  const uint64_t shard = PlaceOf(result.ticket);
-  if (shard < shards_.size()) shards_[shard]->Result(revision, std::move(result));
+  const uint64_t place = PlaceOf(result.ticket);
+  if (place < shards_.size()) {
+    shards_[place]->Result(revision, std::move(result));
+  } else if (place == kMirrorPlace && mirror_ != nullptr) {
+    mirror_->Result(revision, std::move(result));
+  }
 }
 
 void RouterImpl::OnLost(RevisionRef revision, std::vector<supervisor::LostStep> lost,
                         std::string cause) {
   std::vector<std::vector<supervisor::LostStep>> by_shard(shards_.size());
+  std::vector<supervisor::LostStep> mirrored;
   for (const supervisor::LostStep& step : lost) {
-    const uint64_t shard = PlaceOf(step.ticket);
-    if (shard < shards_.size()) by_shard[shard].push_back(step);
+    const uint64_t place = PlaceOf(step.ticket);
+    if (place < shards_.size()) {
+      by_shard[place].push_back(step);
+    } else if (place == kMirrorPlace) {
+      mirrored.push_back(step);
+    }
   }
+  if (!mirrored.empty() && mirror_ != nullptr) mirror_->Lost(revision, std::move(mirrored));
   for (size_t i = 0; i < shards_.size(); ++i) {
     if (!by_shard[i].empty()) shards_[i]->Lost(revision, std::move(by_shard[i]), cause);
   }
@@ -290,6 +308,16 @@ void RouterImpl::OnLost(RevisionRef revision, std::vector<supervisor::LostStep> 
 
 void RouterImpl::OnRoom(RevisionRef revision) {
   for (auto& shard : shards_) shard->Room(revision);
+  if (mirror_ != nullptr) mirror_->Room(revision);
+}
+
+void RouterImpl::OnLog(RevisionRef revision, std::vector<LogLine> lines) {
+  // Stable's second run says nothing that stable has not said.
+  if (auto route = tables_.Current()->Find(revision.agent);
+      route != nullptr && route->secondary && route->secondary.revision->ref == revision) {
+    return;
+  }
+  deps_.observer->OnLog(revision, lines);
 }
 
 // ---- routes
@@ -300,6 +328,7 @@ void RouterImpl::PublishAll(std::vector<std::shared_ptr<const AgentRoute>> route
   tables_.Publish(std::move(routes));
   for (AgentId agent : agents) {
     for (auto& shard : shards_) shard->RouteChanged(agent);
+    if (mirror_ != nullptr) mirror_->RouteChanged(agent);
   }
 }
 
@@ -355,6 +384,7 @@ void RouterImpl::Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute
     });
     shard->RouteChanged(agent);
   }
+  if (mirror_ != nullptr) mirror_->RouteChanged(agent);
 }
 
 void RouterImpl::DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) {
@@ -372,6 +402,7 @@ void RouterImpl::DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocab
 void RouterImpl::Forget(AgentId agent) {
   tables_.Remove(agent);
   for (auto& shard : shards_) shard->Forget(agent);
+  if (mirror_ != nullptr) mirror_->RouteChanged(agent);
 }
 
 // ---- recovery

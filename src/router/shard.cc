@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
-#include "caxton/router/limits.h"
 #include "ticket.h"
 
 namespace caxton::router {

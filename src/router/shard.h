@@ -27,6 +27,7 @@
 #include "caxton/journal/journal.h"
 #include "caxton/router/router.h"
 #include "message.h"
+#include "mirror.h"
 #include "recent_commits.h"
 #include "waiters.h"
 
@@ -56,6 +57,7 @@ struct ShardDeps {
   RouterObserver* observer = nullptr;
   DeferredReplies* deferred = nullptr;
   JoinedWaiters* joined = nullptr;
+  Mirror* mirror = nullptr;                     // null: nothing is mirrored
   std::atomic<int64_t>* running = nullptr;      // over all shards
   std::atomic<int64_t>* unwritten = nullptr;    // requests without a row
   const std::atomic<bool>* stopping = nullptr;  // what has a row waits for the next start
@@ -136,6 +138,9 @@ class Shard {
   void NoteStep(const Message& m, const StepResult& result, int64_t latency_ns);
   std::optional<Observation> Observe(const Message& m, RunVerdict verdict, int64_t latency_ns,
                                      const StepResult& result);
+  // For the shadow, where the message's first run on stable is decided by `result`; null: none.
+  std::unique_ptr<MirrorCopy> CopyForShadow(Message& m, const StepResult& result,
+                                            int64_t latency_ns);
   static bool MayMoveToStable(const Message& m);
   void OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns);
   void Charge(const MessagePtr& m, const StepResult& result);

@@ -4,6 +4,7 @@
 // what it tells the judge (judgement.md, "What is counted").
 #include <algorithm>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
@@ -70,6 +71,41 @@ std::optional<Observation> Shard::Observe(const Message& m, RunVerdict verdict, 
   return seen;
 }
 
+std::unique_ptr<MirrorCopy> Shard::CopyForShadow(Message& m, const StepResult& result,
+                                                 int64_t latency_ns) {
+  const AgentRoute& route = *m.run.route;
+  if (!route.Mirrors(m.envelope.id) || d_.mirror == nullptr || m.mirrored) return nullptr;
+  // `alone`: it may have killed a worker.
+  if (!m.run.first || m.run.pinned || m.run.arm != Arm::kStable || m.alone) return nullptr;
+  m.mirrored = true;
+  size_t bytes = m.encoded.size() + kEnvelopeOverheadBytes + result.detail.size();
+  if (result.reply.has_value()) bytes += result.reply->content.size();
+  for (const OutgoingMessage& sent : result.sends) {
+    bytes += sent.content.size() + kEnvelopeOverheadBytes;
+  }
+  std::optional<MirrorRoom> room = d_.mirror->Reserve(route, bytes);
+  if (!room.has_value()) return nullptr;
+  auto copy = std::make_unique<MirrorCopy>(MirrorCopy{.room = *std::move(room)});
+  copy->route = m.run.route;
+  copy->input.seq = m.seq;
+  copy->input.time_ns = m.first_dispatch_ns;
+  copy->input.seed = StepSeed(m.agent, m.envelope.id);
+  copy->input.has_key = !m.key().empty();
+  copy->message_id = m.envelope.id;
+  copy->content_type = m.envelope.content_type;
+  copy->envelope = m.encoded;
+  copy->live = {.outcome = result.outcome,
+                .agent_code = result.agent_code,
+                .reply = result.reply,
+                .sends = result.sends,
+                .latency_ns = latency_ns,
+                .run_ns = result.run_ns,
+                .fuel = result.fuel,
+                .memory_bytes = result.memory_bytes,
+                .detail = result.detail};
+  return copy;
+}
+
 void Shard::OnResult(RevisionRef revision, StepResult result) {
   MessagePtr m = TakeRunning(result.ticket);
   if (m == nullptr) return;
@@ -83,6 +119,11 @@ void Shard::OnResult(RevisionRef revision, StepResult result) {
     return;
   }
   NoteStep(*m, result, latency_ns);
+  // Given away last: the live path goes first.
+  std::unique_ptr<MirrorCopy> copy = CopyForShadow(*m, result, latency_ns);
+  const auto give_away = absl::MakeCleanup([this, &copy] {
+    if (copy != nullptr) d_.mirror->Take(std::move(copy));
+  });
   if (result.outcome != StepOutcome::kHandled) {
     m->run.target().load->running.fetch_sub(1, std::memory_order_relaxed);
     d_.running->fetch_sub(1, std::memory_order_relaxed);
