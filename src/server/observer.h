@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -17,14 +18,14 @@
 #include "caxton/router/router.h"
 #include "caxton/telemetry/log.h"
 #include "caxton/telemetry/metrics.h"
+#include "commit_times.h"
 
 namespace caxton::server {
 
-class Observer final : public router::RouterObserver {
+class Observer final : public router::RouterObserver, public journal::CommitObserver {
  public:
   Observer(const Clock* clock, telemetry::Logger* log, telemetry::Metrics* metrics,
-           AgentLogBook* logs)
-      : clock_(clock), log_(log), metrics_(metrics), logs_(logs) {}
+           AgentLogBook* logs);
   void Connect(router::Router* router, journal::Journal* journal,
                controller::Controller* controller);
 
@@ -32,15 +33,26 @@ class Observer final : public router::RouterObserver {
   void OnObservation(const Observation& observation) override;
   void OnLog(RevisionRef revision, const std::vector<LogLine>& lines) override;
   void OnDeadLetter(AgentId agent, const std::string& cause) override;
+  void OnSync(int64_t duration_ns) override;
   void OnTransition(const controller::DeploymentView& view, std::string_view event);
+  api::CommitTimes commit_times() const { return commits_.Times(); }
 
  private:
   struct Series {
     std::string agent, version, name;
     telemetry::Histogram duration;
   };
+  // What the last scrape saw of an agent: counters are told as differences.
+  struct Scraped {
+    journal::CounterRow counters;
+    int64_t refused = 0;
+  };
   std::shared_ptr<const Series> SeriesOf(RevisionRef revision);
+  void CountTransition(const deployment::DeploymentStatus& status, std::string_view event);
   void Scrape();
+  void ScrapeAgent(AgentId id, const router::AgentRoute& route)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ScrapeDeployments();
 
   const Clock* clock_;
   telemetry::Logger* log_;
@@ -51,7 +63,13 @@ class Observer final : public router::RouterObserver {
   controller::Controller* controller_ = nullptr;
   Mutex mutex_;
   absl::flat_hash_map<RevisionRef, std::shared_ptr<const Series>> series_ ABSL_GUARDED_BY(mutex_);
-  absl::flat_hash_map<AgentId, journal::CounterRow> scraped_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<AgentId, Scraped> scraped_ ABSL_GUARDED_BY(mutex_);
+  std::set<telemetry::Labels> active_ ABSL_GUARDED_BY(mutex_);       // versions with traffic
+  std::set<telemetry::Labels> deployments_ ABSL_GUARDED_BY(mutex_);  // series made so far
+  // The state last seen of each deployment: what is counted is the change.
+  absl::flat_hash_map<DeploymentId, deployment::DeploymentState> told_ ABSL_GUARDED_BY(mutex_);
+  telemetry::Histogram commit_duration_;
+  CommitWindow commits_;
 };
 
 }  // namespace caxton::server
