@@ -75,6 +75,10 @@ class ServerService final : public v1::Server::CallbackService {
     v1::GetServerStatusResponse::Journal* journal = r->mutable_journal();
     journal->set_queue_bytes(static_cast<int64_t>(c_->deps.journal->committer().queued_bytes()));
     journal->set_queue_limit_bytes(static_cast<int64_t>(router::kMaxJournalQueueBytes));
+    if (const CommitTimes times = c_->deps.commit_times(); times.count > 0) {
+      SetDuration(times.p50_ns, journal->mutable_commit_p50());
+      SetDuration(times.p99_ns, journal->mutable_commit_p99());
+    }
     journal->set_stalled(!c_->deps.journal->IngressAllowed().ok());
     r->set_start_count(static_cast<int64_t>(c_->deps.journal->start_count()));
     for (const auto& [ref, status] : c_->deps.supervisor->Status()) {

@@ -9,6 +9,7 @@
 #include "args.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/base/version.h"
 #include "caxton/cli/limits.h"
 #include "context.h"
 #include "environment.h"
@@ -74,6 +75,22 @@ void AddCompletion(CLI::App* app, Context* context) {
   });
 }
 
+// `caxton --version` is for people and scripts of the machine, `caxton version` for --output too.
+void AddVersion(CLI::App* app, Context* context) {
+  app->set_version_flag("--version", StrCat("caxton ", Version()));
+  app->add_subcommand("version", "The version of this program")->callback([context] {
+    context->action = [context]() -> absl::StatusOr<ExitCode> {
+      const Printer printer = context->printer();
+      if (printer.structured()) {
+        printer.JsonDocument(StrCat("{\"version\":\"", Version(), "\"}"));
+      } else {
+        printer.Text(StrCat("caxton ", Version(), "\n"));
+      }
+      return ExitCode::kDone;
+    };
+  });
+}
+
 void PrintError(const Context& context, const absl::Status& status) {
   const Style style = StyleFor(context.environment, context.globals, context.environment.err_tty);
   std::string message(status.message());
@@ -94,7 +111,7 @@ int Parse(CLI::App* app, const std::vector<std::string>& args, const Environment
     app->parse(reversed);
     return -1;
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) {  // --help
+    if (error.get_exit_code() == 0) {  // --help, --version
       app->exit(error, *environment.out, *environment.err);
       environment.out->flush();
       return 0;
@@ -134,6 +151,7 @@ int Run(const std::vector<std::string>& args, const Environment& environment) {
   AddDeployCommand(&app, &context);
   AddRollbackCommand(&app, &context);
   AddCompletion(&app, &context);
+  AddVersion(&app, &context);
   app.footer(
       "Exit status: 0 done, 1 failed, 2 usage, 3 rejected by validation, 4 rolled back or "
       "aborted,\n5 server unreachable, 6 refused, 7 inconclusive.");

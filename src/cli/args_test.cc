@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "args.h"
 
+#include "caxton/base/strings.h"
+#include "caxton/base/version.h"
 #include "caxton/cli/testing/fake_environment.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
@@ -110,6 +112,19 @@ TEST(CommandLine, HelpIsAResult) {
   FakeEnvironment fake;
   EXPECT_EQ(fake.Run({"agent", "deploy", "--help"}), 0);
   EXPECT_THAT(fake.out(), HasSubstr("--rollback-on"));
+}
+
+TEST(CommandLine, TellsItsVersion) {
+  const std::string line = StrCat("caxton ", Version(), "\n");
+  for (const char* word : {"--version", "version"}) {
+    FakeEnvironment fake;
+    EXPECT_EQ(fake.Run({word}), 0);
+    EXPECT_EQ(fake.out(), line);
+  }
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"version", "--output", "json"}), 0);
+  EXPECT_THAT(fake.out(), HasSubstr("\"version\""));
+  EXPECT_THAT(fake.out(), HasSubstr(std::string(Version())));
 }
 
 TEST(CommandLine, SuggestsTheNearestCommandAndOption) {

@@ -268,7 +268,10 @@ absl::Status GroupCommitter::WriteRound() {
     if (!batch_.empty() || sync_) {
       const int64_t start_ns = parts_.clock->MonoNanos();
       RETURN_IF_ERROR(parts_.store->Write(batch_, sync_ ? Sync::kYes : Sync::kNo));
-      if (sync_) sync_ns_ = parts_.clock->MonoNanos() - start_ns;
+      if (sync_) {
+        sync_ns_ = parts_.clock->MonoNanos() - start_ns;
+        if (parts_.options.observer != nullptr) parts_.options.observer->OnSync(sync_ns_);
+      }
     }
     if (!sync_) return absl::OkStatus();
   }

@@ -182,6 +182,29 @@ class SlowDisk final : public Store, public Clock {
   int64_t now_ns_ = 0;
 };
 
+class SyncTimes final : public CommitObserver {
+ public:
+  void OnSync(int64_t duration_ns) override { times.push_back(duration_ns); }
+  std::vector<int64_t> times;
+};
+
+TEST(Observer, IsToldHowLongEachSyncTook) {
+  caxton::testing::SimWorld world;
+  SlowDisk disk(3 * kNanosPerMilli);
+  SyncTimes observer;
+  JournalOptions options;
+  options.observer = &observer;
+  auto journal = *Journal::Open(&disk, world.NewExecutor(), &disk, options, nullptr);
+  journal->committer().Submit(AcceptOp(Seq(1)));  // nobody waits for the disk
+  world.RunReady();
+  EXPECT_TRUE(observer.times.empty());
+  CommitOp op = AcceptOp(Seq(2));
+  op.durable = [] {};
+  journal->committer().Submit(std::move(op));
+  world.RunReady();
+  EXPECT_EQ(observer.times, std::vector<int64_t>{3 * kNanosPerMilli});
+}
+
 struct ClosedLoop {
   uint64_t syncs_at_once = 0;  // without waiting for those that were answered
   uint64_t syncs_in_the_end = 0;

@@ -1,13 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "observer.h"
 
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "caxton/base/notification.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/limits.h"
 #include "caxton/model/units.h"
+#include "caxton/server/limits.h"
 #include "caxton/telemetry/metric_names.h"
 
 namespace caxton::server {
 
 namespace names = telemetry::names;
+
+namespace {
+
+// The label of a revision: the version it was given, else its number.
+std::string VersionOf(const Revision& revision) {
+  return revision.version.empty() ? StrCat(revision.ref.number.value()) : revision.version;
+}
+
+}  // namespace
+
+Observer::Observer(const Clock* clock, telemetry::Logger* log, telemetry::Metrics* metrics,
+                   AgentLogBook* logs)
+    : clock_(clock),
+      log_(log),
+      metrics_(metrics),
+      logs_(logs),
+      commit_duration_(
+          metrics->GetHistogram(names::kCommitDuration, {}, telemetry::LatencyBuckets())),
+      commits_(kCommitTimesKept) {}
 
 void Observer::Connect(router::Router* router, journal::Journal* journal,
                        controller::Controller* controller) {
@@ -27,8 +53,7 @@ std::shared_ptr<const Observer::Series> Observer::SeriesOf(RevisionRef ref) {
   made->version = StrCat(ref.number.value());
   if (route) {
     for (const router::RevisionRoute* r : {&route->stable, &route->candidate}) {
-      if (*r && r->revision->ref == ref && !r->revision->version.empty())
-        made->version = r->revision->version;
+      if (*r && r->revision->ref == ref) made->version = VersionOf(*r->revision);
     }
   }
   made->name = StrCat(made->agent, "@", ref.number.value());
@@ -103,18 +128,33 @@ void Observer::OnTransition(const controller::DeploymentView& view, std::string_
                view.numbers ? static_cast<double>(view.numbers->candidate.p99_ns) / 1e6 : 0.0},
               {"verdict", s.verdict.text},
               {"error", s.error}});
-  const std::string strategy(StrategyName(s.plan.strategy));
-  const bool running = s.state == deployment::DeploymentState::kRunning && event != "Superseded" &&
-                       s.cleanup_elapsed_ns == 0 && !s.finalized;
-  if (s.final() || running) {
+  CountTransition(s, event);
+}
+
+// Events may follow each other in one state, and a restart repeats what it finds: only a change of
+// the state counts.
+void Observer::CountTransition(const deployment::DeploymentStatus& s, std::string_view event) {
+  using deployment::DeploymentState;
+  {
+    MutexLock lock(&mutex_);
+    auto [told, first] = told_.try_emplace(s.id, s.state);
+    if (!first && told->second == s.state) return;
+    told->second = s.state;
+  }
+  if (event == "Recovered") return;
+  // A deployment that ran and is superseded ended long after its work was done.
+  const bool ended = s.state == DeploymentState::kRunning || s.state == DeploymentState::kFailed ||
+                     s.state == DeploymentState::kRolledBack ||
+                     (s.state == DeploymentState::kDraining && s.running_ns == 0);
+  if (ended) {
     metrics_
         ->GetHistogram(names::kDeploymentDuration,
-                       {{"strategy", strategy},
+                       {{"strategy", std::string(StrategyName(s.plan.strategy))},
                         {"status", std::string(deployment::DeploymentStateName(s.state))}},
                        telemetry::DurationBuckets())
         .Observe(static_cast<double>(s.updated_ns - s.created_ns) / 1e9);
   }
-  if (s.state == deployment::DeploymentState::kRolledBack) {
+  if (s.state == DeploymentState::kRolledBack) {
     metrics_
         ->GetCounter(names::kRollbacks,
                      {{"reason", std::string(deployment::EndCauseName(s.cause))}})
@@ -122,41 +162,86 @@ void Observer::OnTransition(const controller::DeploymentView& view, std::string_
   }
 }
 
+void Observer::OnSync(int64_t duration_ns) {
+  commit_duration_.Observe(static_cast<double>(duration_ns) / 1e9);
+  commits_.Add(duration_ns);
+}
+
 void Observer::Scrape() {
   auto routes = router_->Routes();
-  MutexLock lock(&mutex_);
-  for (const auto& [id, route] : routes->all()) {
-    const journal::CounterRow now = journal_->Counters(id);
-    journal::CounterRow& before = scraped_[id];
-    const Revision* serving = route->stable ? route->stable.revision.get() : nullptr;
-    const telemetry::Labels labels = {
-        {"agent", route->name},
-        {"version", !serving                   ? ""
-                    : serving->version.empty() ? StrCat(serving->ref.number.value())
-                                               : serving->version}};
-    auto add = [&](const telemetry::MetricName& name, uint64_t a, uint64_t b) {
-      if (b > a) metrics_->GetCounter(name, labels).Add(static_cast<double>(b - a));
-    };
-    add(names::kMessagesAccepted, before.accepted, now.accepted);
-    add(names::kMessagesCompleted, before.completed, now.completed);
-    add(names::kMessagesDeadLettered, before.dead, now.dead);
-    if (now.retries > before.retries) {
-      metrics_->GetCounter(names::kStepRetries)
-          .Add(static_cast<double>(now.retries - before.retries));
+  {
+    MutexLock lock(&mutex_);
+    std::set<telemetry::Labels> active;
+    for (const auto& [id, route] : routes->all()) {
+      ScrapeAgent(id, *route);
+      const auto add = [&](const router::RevisionRoute& r, bool gets) {
+        if (r && gets) active.insert({{"agent", route->name}, {"version", VersionOf(*r.revision)}});
+      };
+      // A candidate that waits in preview, or mirrors, gets none.
+      add(route->stable, !route->candidate || route->weight_ppm < kFullWeightPpm);
+      add(route->candidate, route->weight_ppm > 0);
     }
-    before = now;
-    metrics_->GetGauge(names::kQueueSize, {{"agent", route->name}})
-        .Set(static_cast<double>(route->load->waiting_messages.load()));
-    for (const router::RevisionRoute* r : {&route->stable, &route->candidate}) {
-      if (!*r) continue;
-      const supervisor::WorkersStatus status = r->workers->status();
-      const telemetry::Labels of = {
-          {"agent", route->name},
-          {"version", r->revision->version.empty() ? StrCat(r->revision->ref.number.value())
-                                                   : r->revision->version}};
-      metrics_->GetGauge(names::kAgentMemory, of).Set(static_cast<double>(status.memory_bytes));
+    for (const telemetry::Labels& labels : active) {
+      metrics_->GetGauge(names::kVersionActive, labels).Set(1);
+      active_.erase(labels);
     }
+    for (const telemetry::Labels& gone : active_) metrics_->DropGauge(names::kVersionActive, gone);
+    active_ = std::move(active);
   }
+  ScrapeDeployments();
+}
+
+void Observer::ScrapeAgent(AgentId id, const router::AgentRoute& route) {
+  const journal::CounterRow now = journal_->Counters(id);
+  Scraped& before = scraped_[id];
+  const telemetry::Labels labels = {
+      {"agent", route.name}, {"version", route.stable ? VersionOf(*route.stable.revision) : ""}};
+  auto add = [&](const telemetry::MetricName& name, uint64_t a, uint64_t b) {
+    // Made at 0, so that the first one is seen to move.
+    telemetry::Counter counter = metrics_->GetCounter(name, labels);
+    if (b > a) counter.Add(static_cast<double>(b - a));
+  };
+  add(names::kMessagesAccepted, before.counters.accepted, now.accepted);
+  add(names::kMessagesCompleted, before.counters.completed, now.completed);
+  add(names::kMessagesDeadLettered, before.counters.dead, now.dead);
+  const int64_t refused = route.load->refused.load();
+  add(names::kMessagesRefused, static_cast<uint64_t>(before.refused),
+      static_cast<uint64_t>(refused));
+  if (now.retries > before.counters.retries) {
+    metrics_->GetCounter(names::kStepRetries)
+        .Add(static_cast<double>(now.retries - before.counters.retries));
+  }
+  before = {.counters = now, .refused = refused};
+  metrics_->GetGauge(names::kQueueSize, {{"agent", route.name}})
+      .Set(static_cast<double>(route.load->waiting_messages.load()));
+}
+
+void Observer::ScrapeDeployments() {
+  struct Answer {
+    Notification came;
+    std::vector<controller::DeploymentView> views;
+  };
+  auto answer = std::make_shared<Answer>();
+  controller_->ListDeployments(
+      "", [answer](absl::StatusOr<std::vector<controller::DeploymentView>> views) {
+        if (views.ok()) answer->views = *std::move(views);
+        answer->came.Notify();
+      });
+  if (!answer->came.WaitFor(kScrapeWaitNs)) return;
+  std::map<telemetry::Labels, int> counts;
+  int queued = 0;
+  for (const controller::DeploymentView& view : answer->views) {
+    const deployment::DeploymentStatus& s = view.status;
+    if (s.final()) continue;
+    ++counts[{{"strategy", std::string(StrategyName(s.plan.strategy))},
+              {"state", std::string(deployment::DeploymentStateName(s.state))}}];
+    if (s.queued) ++queued;
+  }
+  MutexLock lock(&mutex_);
+  for (const auto& [labels, count] : counts) deployments_.insert(labels);
+  for (const telemetry::Labels& labels : deployments_)
+    metrics_->GetGauge(names::kDeploymentsActive, labels).Set(counts[labels]);
+  metrics_->GetGauge(names::kDeploymentQueue).Set(queued);
 }
 
 }  // namespace caxton::server

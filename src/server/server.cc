@@ -11,6 +11,7 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/thread_executor.h"
+#include "caxton/base/version.h"
 #include "caxton/controller/controller.h"
 #include "caxton/journal/journal.h"
 #include "caxton/journal/rocks_store.h"
@@ -30,8 +31,6 @@
 
 namespace caxton::server {
 namespace {
-
-constexpr char kVersion[] = "0.1.0";
 
 // After a failed write or fsync nothing the process believes is certain: it ends here, and recovery
 // decides.
@@ -135,8 +134,10 @@ absl::Status ServerImpl::MakeParts() {
   for (unsigned i = 0; i < std::min(cores, 8u); ++i) {
     shard_strands_.push_back(std::make_unique<ThreadExecutor>(StrCat("shard-", i), clock_));
   }
+  journal::JournalOptions journal_options;
+  journal_options.observer = &observer_;
   ASSIGN_OR_RETURN(journal_, journal::Journal::Open(store_.get(), committer_strand_.get(), &clock_,
-                                                    journal::JournalOptions(), DieOfJournal));
+                                                    journal_options, DieOfJournal));
   router::RouterDeps router{
       .journal = journal_.get(), .clock = &clock_, .random = &random_, .observer = &observer_};
   for (auto& strand : shard_strands_) router.shards.push_back(strand.get());
@@ -200,7 +201,7 @@ absl::Status ServerImpl::Listen() {
   deps.logs = &agent_logs_;
   deps.clock = &clock_;
   deps.random = &random_;
-  deps.facts.version = kVersion;
+  deps.facts.version = std::string(Version());
   deps.facts.data_dir = config_.data_dir;
   deps.facts.http_address = http_->address();
   deps.facts.dev = config_.dev;
@@ -208,6 +209,7 @@ absl::Status ServerImpl::Listen() {
   const platform::CgroupReport& cgroups = cgroups_->report();
   deps.facts.cgroup_mode = cgroups.version == 0 ? "none" : StrCat("v", cgroups.version);
   if (cgroups.version == 0) deps.facts.warnings.push_back(cgroups.detail);
+  deps.commit_times = [this] { return observer_.commit_times(); };
   deps.doctor = [this] { return RunDoctor(config_.data_dir, cgroups_->report(), worker_); };
   ASSIGN_OR_RETURN(api_, api::ApiServer::Start(config_.listen, std::move(deps)));
   connect_ = api_->connect();

@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 import unittest
+import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = pathlib.Path(os.environ.get("CAXTON_BUILD_DIR", ROOT / "build" / "debug")).resolve()
@@ -32,6 +33,9 @@ DEPLOYMENTS = ROOT / "test" / "data" / "deployments"
 START_SECONDS = 30      # until the ready line
 COMMAND_SECONDS = 60    # one run of the command line
 POLL_SECONDS = 0.02
+
+METRIC = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)$")
+LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 # Exit statuses of the command line (interfaces: "Exit status").
 DONE, FAILED, USAGE, REJECTED, ROLLED_BACK, UNREACHABLE, REFUSED, INCONCLUSIVE = range(8)
@@ -325,6 +329,24 @@ class CaxtonTest(unittest.TestCase):
             self.assertIn(part.lower(), text.lower(), str(result))
         self.assertEqual(result.out, "", "results only on stdout")
         return result
+
+    # ---- metrics
+
+    def metrics(self):
+        """{(name, ((label, value), ...)): number}"""
+        with urllib.request.urlopen(f"http://{self.current.http}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        values = {}
+        for line in text.splitlines():
+            if line.startswith("#"):
+                continue
+            name, labels, value = METRIC.match(line).groups()
+            values[(name, tuple(sorted(LABEL.findall(labels or ""))))] = float(value)
+        return values
+
+    def metric(self, name, **labels):
+        """Of one series; 0 where there is none."""
+        return self.metrics().get((name, tuple(sorted(labels.items()))), 0.0)
 
     # ---- what most tests do
 

@@ -174,6 +174,8 @@ class BackPressure(harness.CaxtonTest):
                          "--outstanding", "100", "--ledger", ledger)
         harness.wait_until(lambda: int(self.agent("naughty")["messages"]["refused"]) > 0,
                            "messages are refused", 30, poll=0.1)
+        self.assertGreater(
+            self.metric("caxton_messages_refused_total", agent="naughty", version="1"), 0)
         big = self.folder / "big"
         big.write_bytes(b"x" * 1_000_000)
         result = self.refused("message", "send", "naughty", "--file", big, code=REFUSED, fix=False)

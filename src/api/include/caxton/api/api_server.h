@@ -59,6 +59,12 @@ class AgentLogs {
                                      size_t most) const = 0;
 };
 
+// Of the journal's latest group commits. Nanoseconds.
+struct CommitTimes {
+  size_t count = 0;  // 0: none yet
+  int64_t p50_ns = 0, p99_ns = 0;
+};
+
 struct ApiDeps {
   controller::Controller* controller = nullptr;
   router::Router* router = nullptr;
@@ -69,6 +75,7 @@ struct ApiDeps {
   const Clock* clock = nullptr;
   RandomSource* random = nullptr;  // thread-safe
   ServerFacts facts;
+  std::function<CommitTimes()> commit_times;  // any thread
   std::function<std::vector<DoctorCheck>()> doctor;
 };
 

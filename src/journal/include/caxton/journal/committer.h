@@ -20,6 +20,14 @@
 
 namespace caxton::journal {
 
+// What others want to know of the committer's work. Called on its strand; must not block.
+class CommitObserver {
+ public:
+  virtual ~CommitObserver() = default;
+  // A round's write and fsync took this long.
+  virtual void OnSync(int64_t /*duration_ns*/) {}
+};
+
 class Committer {
  public:
   virtual ~Committer() = default;

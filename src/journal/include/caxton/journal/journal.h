@@ -29,10 +29,11 @@
 namespace caxton::journal {
 
 struct JournalOptions {
-  uint64_t disk_reserve_bytes;  // ingress stops below this much free disk
-  uint64_t max_idem_bytes;      // idempotency records kept, all buckets
-  uint64_t max_retained_bytes;  // per agent
-  JournalOptions();             // the defaults of limits.h
+  uint64_t disk_reserve_bytes;         // ingress stops below this much free disk
+  uint64_t max_idem_bytes;             // idempotency records kept, all buckets
+  uint64_t max_retained_bytes;         // per agent
+  CommitObserver* observer = nullptr;  // outlives the journal; null: nobody asks
+  JournalOptions();                    // the defaults of limits.h
 };
 
 // What the store held at Open, for the router and the controller. Values.

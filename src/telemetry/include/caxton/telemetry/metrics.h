@@ -7,7 +7,7 @@
 //
 // Lifecycle: the Metrics object outlives every handle it gave out.
 // Thread rule: any thread. OnScrape callbacks run on the thread that calls RenderText and must not
-// block. How to use:
+// block for longer than a scrape may take. How to use:
 //   Counter accepted = metrics->GetCounter(names::kMessagesAccepted, {{"agent", "greeter"},
 //   {"version", "7"}}); accepted.Add();
 #pragma once
