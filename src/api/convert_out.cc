@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_format.h"
 #include "caxton/base/strings.h"
 #include "caxton/controller/controller.h"
 #include "caxton/model/units.h"
@@ -382,6 +383,46 @@ void ToWire(const journal::CounterRow& in, int64_t refused, v1::MessageCounts* o
   out->set_refused(refused);
 }
 
+namespace {
+
+// An agent whose oldest message has waited longer does not keep up.
+constexpr int64_t kLongWaitNs = 60 * kNanosPerSecond;
+// More failing steps than this are shown as a fault of the agent.
+constexpr double kDegradedErrorRate = 0.05;
+
+// Derived: workers, health_check, error rate, what waits.
+void HealthToWire(const controller::AgentView& in, v1::AgentHealth* out) {
+  out->set_error_rate(in.error_rate);
+  if (in.oldest_waiting_ns > 0) SetDuration(in.oldest_waiting_ns, out->mutable_oldest_waiting());
+  if (!in.stable_workers) {
+    if (!in.stable) return;
+    out->set_status(v1::AgentHealth::DOWN);
+    out->set_detail("its workers are starting");
+    return;
+  }
+  const supervisor::WorkersStatus& workers = *in.stable_workers;
+  const int wanted = in.stable ? in.stable->limits.instances : 0;
+  out->set_workers_up(workers.running);
+  out->set_workers_wanted(wanted);
+  std::string why = workers.healthy ? std::string() : workers.note;
+  const auto add = [&why](const std::string& fault) {
+    StrAppend(&why, why.empty() ? "" : "; ", fault);
+  };
+  if (workers.running < wanted) add(StrCat(workers.running, " of ", wanted, " workers are up"));
+  if (in.error_rate > kDegradedErrorRate) {
+    add(StrCat(absl::StrFormat("%.3g%%", in.error_rate * 100), " of its steps failed"));
+  }
+  if (in.oldest_waiting_ns > kLongWaitNs) {
+    add(StrCat("a message has waited for ", FormatDuration(kLongWaitNs), " and more"));
+  }
+  out->set_status(workers.running == 0 ? v1::AgentHealth::DOWN
+                  : why.empty()        ? v1::AgentHealth::WELL
+                                       : v1::AgentHealth::DEGRADED);
+  out->set_detail(why);
+}
+
+}  // namespace
+
 void ToWire(const controller::AgentView& in, v1::Agent* out) {
   out->set_name(in.record.name);
   if (in.stable) {
@@ -396,22 +437,7 @@ void ToWire(const controller::AgentView& in, v1::Agent* out) {
     out->set_deployment_id(deployment::DeploymentName(in.deployment->id));
     out->set_state(StateToWire(in.deployment->state));
   }
-  v1::AgentHealth* health = out->mutable_health();
-  if (in.stable_workers) {
-    health->set_workers_up(in.stable_workers->running);
-    health->set_workers_wanted(in.stable ? in.stable->limits.instances : 0);
-    health->set_detail(in.stable_workers->note);
-    const bool up = in.stable_workers->running > 0;
-    health->set_status(!up                          ? v1::AgentHealth::DOWN
-                       : in.stable_workers->healthy ? v1::AgentHealth::WELL
-                                                    : v1::AgentHealth::DEGRADED);
-  } else if (in.stable) {
-    health->set_status(v1::AgentHealth::DOWN);
-    health->set_detail("its workers are starting");
-  }
-  const uint64_t steps = in.stable_handled + in.stable_failed;
-  if (steps > 0)
-    health->set_error_rate(static_cast<double>(in.stable_failed) / static_cast<double>(steps));
+  HealthToWire(in, out->mutable_health());
   ToWire(in.counters, in.refused, out->mutable_messages());
   SetTime(in.record.created_ns, out->mutable_create_time());
   if (in.deployment) SetTime(in.deployment->updated_ns, out->mutable_update_time());

@@ -55,8 +55,7 @@ AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
   view.counters = d_.journal->Counters(agent.record.id);
   view.refused = agent.load->refused.load();
   if (auto it = agent.running.find(agent.route.stable); it != agent.running.end()) {
-    view.stable_handled = it->second.load->handled.load();
-    view.stable_failed = it->second.load->failed.load();
+    view.error_rate = it->second.load->recent.ErrorRate(d_.clock->MonoNanos());
   }
   return view;
 }
@@ -82,18 +81,29 @@ void ControllerImpl::ListDeployments(std::string name, Done<std::vector<Deployme
 }
 
 void ControllerImpl::GetAgent(std::string name, Done<AgentView> done) {
-  OnStrand([this, name = std::move(name), done = std::move(done)]() mutable {
-    AgentEntry* agent = book_.Find(std::string_view(name));
-    if (agent == nullptr) return done(NoSuchAgent(name));
-    done(ViewOf(*agent));
-  });
+  d_.router->OldestWaiting(
+      [this, name = std::move(name), done = std::move(done)](router::WaitingAges ages) mutable {
+        OnStrand([this, name = std::move(name), done = std::move(done),
+                  ages = std::move(ages)]() mutable {
+          AgentEntry* agent = book_.Find(std::string_view(name));
+          if (agent == nullptr) return done(NoSuchAgent(name));
+          AgentView view = ViewOf(*agent);
+          view.oldest_waiting_ns = ages[agent->record.id];
+          done(std::move(view));
+        });
+      });
 }
 
 void ControllerImpl::ListAgents(Done<std::vector<AgentView>> done) {
-  OnStrand([this, done = std::move(done)]() mutable {
-    std::vector<AgentView> views;
-    for (AgentEntry* agent : book_.All()) views.push_back(ViewOf(*agent));
-    done(std::move(views));
+  d_.router->OldestWaiting([this, done = std::move(done)](router::WaitingAges ages) mutable {
+    OnStrand([this, done = std::move(done), ages = std::move(ages)]() mutable {
+      std::vector<AgentView> views;
+      for (AgentEntry* agent : book_.All()) {
+        views.push_back(ViewOf(*agent));
+        views.back().oldest_waiting_ns = ages[agent->record.id];
+      }
+      done(std::move(views));
+    });
   });
 }
 

@@ -57,6 +57,7 @@ struct Message {
   bool is_volatile = false;
   bool wants_reply = false;
   size_t bytes = 0;
+  int64_t arrived_ns = 0;  // monotonic; of one read back from the journal: when it was
   std::shared_ptr<AgentLoad> load;
   std::shared_ptr<AgentLoad> origin_load;  // null: from outside
 

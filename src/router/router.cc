@@ -47,6 +47,7 @@ class RouterImpl final : public Router, private MessagePlane {
                 journal::CommitOp record, absl::AnyInvocable<void(WithdrawReport)> done) override;
   void DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) override;
   void Forget(AgentId agent) override;
+  void OldestWaiting(absl::AnyInvocable<void(WaitingAges)> done) override;
 
   void RetryDeadLetter(AgentId agent, Seq seq,
                        absl::AnyInvocable<void(absl::Status)> done) override;
@@ -235,6 +236,7 @@ MessagePtr RouterImpl::Readopt(const AgentRoute& route, Seq seq, Envelope envelo
   m->agent = route.id;
   m->seq = seq;
   m->bytes = static_cast<size_t>(bytes);
+  m->arrived_ns = deps_.clock->MonoNanos();
   m->envelope = std::move(envelope);
   EncodeEnvelope(m->envelope, &m->encoded);
   m->row = row;
@@ -385,6 +387,31 @@ void RouterImpl::Withdraw(RevisionRef revision, std::shared_ptr<const AgentRoute
     shard->RouteChanged(agent);
   }
   if (mirror_ != nullptr) mirror_->RouteChanged(agent);
+}
+
+void RouterImpl::OldestWaiting(absl::AnyInvocable<void(WaitingAges)> done) {
+  struct Gathering {
+    Mutex mutex;
+    WaitingAges oldest;
+    size_t parts = 0;
+    absl::AnyInvocable<void(WaitingAges)> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->parts = shards_.size();
+  gathering->done = std::move(done);
+  for (auto& shard : shards_) {
+    shard->OldestWaiting([gathering](const WaitingAges& of_shard) {
+      {
+        MutexLock lock(&gathering->mutex);
+        for (const auto& [agent, age_ns] : of_shard) {
+          int64_t& oldest = gathering->oldest[agent];
+          oldest = std::max(oldest, age_ns);
+        }
+        if (--gathering->parts > 0) return;
+      }
+      gathering->done(std::move(gathering->oldest));
+    });
+  }
 }
 
 void RouterImpl::DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) {

@@ -38,6 +38,18 @@ void Shard::Forget(AgentId agent) {
   d_.executor->Post([this, agent] { removals_.erase(agent); });
 }
 
+void Shard::OldestWaiting(std::function<void(const WaitingAges&)> done) {
+  d_.executor->Post([this, done = std::move(done)] {
+    const int64_t now_ns = d_.clock->MonoNanos();
+    WaitingAges ages;
+    for (const auto& [seq, m] : all_) {
+      int64_t& oldest = ages[m->agent];
+      oldest = std::max(oldest, now_ns - m->arrived_ns);
+    }
+    done(ages);
+  });
+}
+
 void Shard::OnArrive(const MessagePtr& m) {
   Keep(m);
   const bool claims = !m->envelope.idempotency_key.empty();

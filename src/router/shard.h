@@ -84,6 +84,7 @@ class Shard {
   // runs once none is left here.
   void Discard(AgentId agent, bool dead_letter, std::function<void()> submitted);
   void Forget(AgentId agent);
+  void OldestWaiting(std::function<void(const WaitingAges&)> done);
 
  private:
   struct Mailbox {

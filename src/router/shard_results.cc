@@ -46,6 +46,7 @@ void Shard::NoteStep(const Message& m, const StepResult& result, int64_t latency
   const RevisionRoute& target = m.run.target();
   const bool handled = result.outcome == StepOutcome::kHandled;
   (handled ? target.load->handled : target.load->failed).fetch_add(1, std::memory_order_relaxed);
+  target.load->recent.Note(handled, m.run.dispatched_ns + latency_ns);
   d_.observer->OnStep(
       {target.revision->ref, result.outcome, latency_ns, result.fuel, m.first_run_over});
   if (!result.logs.empty()) d_.observer->OnLog(target.revision->ref, result.logs);

@@ -45,7 +45,8 @@ struct AgentView {
   std::optional<supervisor::WorkersStatus> stable_workers, candidate_workers;
   journal::CounterRow counters;
   int64_t refused = 0;
-  uint64_t stable_handled = 0, stable_failed = 0;
+  double error_rate = 0;  // of stable's steps, about the last minute
+  int64_t oldest_waiting_ns = 0;
 };
 
 struct HistoryEntry {

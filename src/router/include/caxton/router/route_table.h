@@ -18,6 +18,7 @@
 #include "caxton/base/hash.h"
 #include "caxton/base/mutex.h"
 #include "caxton/model/revision.h"
+#include "caxton/router/recent_steps.h"
 #include "caxton/supervisor/revision_workers.h"
 
 namespace caxton::router {
@@ -42,6 +43,7 @@ struct RevisionLoad {
   std::atomic<int64_t> last_dispatch_ns{0};  // monotonic
   std::atomic<uint64_t> handled{0};
   std::atomic<uint64_t> failed{0};
+  RecentSteps recent;
 };
 
 struct RevisionRoute {

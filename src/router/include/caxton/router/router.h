@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -47,6 +48,9 @@ struct WithdrawReport {
       0;  // decision to the last dispatch to the withdrawn revision; 0: none after it
   int64_t durable_ns = 0;  // decision to the record on the disk
 };
+
+// Nanoseconds since the oldest message arrived that is not handled yet.
+using WaitingAges = std::map<AgentId, int64_t>;
 
 enum class RemoveMode : uint8_t { kRefuseIfWaiting, kDrain, kDeadLetter, kPurge };
 
@@ -103,6 +107,8 @@ class Router : public supervisor::StepSink {
   virtual int64_t Running() const = 0;
   // Requests in memory that have no row yet (they promise nothing before their reply).
   virtual int64_t UnwrittenRequests() const = 0;
+  // Of every agent that has any; for status pages: looks at all that waits. `done` runs on a shard.
+  virtual void OldestWaiting(absl::AnyInvocable<void(WaitingAges)> done) = 0;
 };
 
 }  // namespace caxton::router
