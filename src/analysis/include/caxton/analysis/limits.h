@@ -8,6 +8,19 @@
 
 namespace caxton::analysis {
 
+// A shadow's report. Places where it differs; all beyond share the place "(other)".
+inline constexpr size_t kMaxShadowPlaces = 128;
+inline constexpr size_t kMaxShadowPathBytes = 256;
+inline constexpr size_t kMaxPlacesPerMessage = 64;  // and "(other)"
+inline constexpr size_t kShadowSamples = 3;         // kept of each place
+inline constexpr size_t kShadowValueBytes = 200;    // of a sample's value
+inline constexpr size_t kShadowIdBytes = 64;        // of a sample's message id
+// A content beyond one of these is compared as bytes.
+inline constexpr size_t kMaxComparedJsonBytes = size_t{256} << 10;
+inline constexpr int kMaxComparedJsonDepth = 64;
+// A ratio decides nothing before it is the mean of as many pairs.
+inline constexpr int64_t kShadowMinRatioPairs = 100;
+
 // A second of traffic is closed once the clock is this far past its end: shards report a little out
 // of order.
 inline constexpr int64_t kSecondGraceMs = 1000;

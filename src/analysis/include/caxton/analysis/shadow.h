@@ -101,8 +101,8 @@ class ShadowComparison {
   // A message that both (with `secondary`: all three) ran. Where the plan has a secondary and the
   // message has not, it counts as lost: a difference could not be told from noise.
   void Observe(const MirroredStep& step);
-  // A message that was not compared; kCompared is ignored, Observe counts those.
-  void Count(MirrorFate fate);
+  // `count` messages that were not compared; kCompared is ignored, Observe counts those.
+  void Count(MirrorFate fate, int64_t count = 1);
 
   // Set by the first condition that fires, and never changed by what follows; Failed.
   //   differs > p      an e-process on the share of messages that differ (e_process.h); with a

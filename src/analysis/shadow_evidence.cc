@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shadow_evidence.h"
+
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "caxton/base/assert.h"
+#include "e_process.h"
+
+namespace caxton::analysis {
+namespace {
+constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
+constexpr std::array<double, 5> kBets = {0.125, 0.25, 0.5, 0.75, 0.9375};
+constexpr double kNormal95 = 1.959963984540054;
+constexpr double kTightness = 0.03;
+constexpr int64_t kMostRead = int64_t{1} << 60;  // it is counted on from there
+}  // namespace
+
+double CoinLogEvidence(int64_t first, int64_t second) {
+  double log_sum = kMinusInfinity;
+  for (const double bet : kBets) {
+    log_sum = LogAdd(log_sum, static_cast<double>(first) * std::log1p(bet) +
+                                  static_cast<double>(second) * std::log1p(-bet));
+  }
+  return log_sum - std::log(static_cast<double>(kBets.size()));
+}
+
+ShareTest::ShareTest(double p0, std::vector<double> alternatives)
+    : p0_(p0),
+      alternatives_(std::move(alternatives)),
+      log_m_(alternatives_.size(), kMinusInfinity) {
+  CAXTON_ASSERT(p0 > 0 && p0 < 1, "a limit of 0 is no test but a tripwire");
+  CAXTON_ASSERT(!alternatives_.empty(), "a test needs something to test against");
+  for (double p : alternatives_) CAXTON_ASSERT(p > p0 && p < 1, "alternatives lie above the limit");
+}
+
+void ShareTest::Add(double x) {
+  CAXTON_ASSERT(x >= 0 && x <= 1, "a share");
+  ++n_;
+  const auto n = static_cast<double>(n_);
+  const double log_start = -std::log(n * (n + 1));
+  for (size_t j = 0; j < alternatives_.size(); ++j) {
+    const double factor = (x - p0_) * (alternatives_[j] - p0_) / (p0_ * (1 - p0_));
+    log_m_[j] = LogAdd(log_m_[j], log_start) + std::log1p(factor);
+  }
+}
+
+double ShareTest::LogE() const {
+  double log_sum = kMinusInfinity;
+  for (const double log_m : log_m_) log_sum = LogAdd(log_sum, log_m);
+  return LogAdd(log_sum - std::log(static_cast<double>(log_m_.size())),
+                -std::log(static_cast<double>(n_) + 1));
+}
+
+void ShareTest::Write(ByteWriter& out) const {
+  out.I64(n_);
+  out.U32(static_cast<uint32_t>(log_m_.size()));
+  for (const double log_m : log_m_) out.F64(log_m);
+}
+
+void ShareTest::Read(ByteReader& in) {
+  n_ = in.I64();
+  if (n_ < 0 || n_ > kMostRead || in.U32() != log_m_.size()) in.Fail();
+  for (double& log_m : log_m_) {
+    log_m = in.F64();
+    if (std::isnan(log_m) || log_m == -kMinusInfinity) in.Fail();
+  }
+}
+
+void RatioSum::Add(double a, double b) {
+  if (!(a > 0 && b > 0)) return;
+  ++n_;
+  const double x = std::log(b / a);
+  const double before = x - mean_;
+  mean_ += before / static_cast<double>(n_);
+  m2_ += before * (x - mean_);
+}
+
+double RatioSum::Deviation() const {
+  return n_ < 2 ? 0 : std::sqrt(m2_ / static_cast<double>(n_ - 1));
+}
+
+double RatioSum::Mean() const { return std::exp(mean_); }
+
+ShadowRatio RatioSum::Estimate() const {
+  if (n_ == 0) return {};
+  const double half = kNormal95 * Deviation() / std::sqrt(static_cast<double>(n_));
+  return {.pairs = n_,
+          .mean = std::exp(mean_),
+          .low = std::exp(mean_ - half),
+          .high = std::exp(mean_ + half)};
+}
+
+double RatioSum::LowerBound(double alpha) const {
+  if (n_ < 2) return 0;
+  const auto n = static_cast<double>(n_);
+  const double nr = n * kTightness;
+  const double half =
+      Deviation() * std::sqrt(2 * (nr + 1) / (n * nr) * std::log(std::sqrt(nr + 1) / alpha));
+  return std::exp(mean_ - half);
+}
+
+void RatioSum::Write(ByteWriter& out) const {
+  out.I64(n_);
+  out.F64(mean_);
+  out.F64(m2_);
+}
+
+void RatioSum::Read(ByteReader& in) {
+  n_ = in.I64();
+  mean_ = in.F64();
+  m2_ = in.F64();
+  if (n_ < 0 || n_ > kMostRead || !std::isfinite(mean_) || !std::isfinite(m2_) || m2_ < 0)
+    in.Fail();
+}
+
+}  // namespace caxton::analysis
