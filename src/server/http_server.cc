@@ -164,12 +164,11 @@ class HttpServerImpl final : public HttpServer {
 
   api::ConnectAnswer Call(const api::ConnectHead& head, const httplib::ContentReader& reader) {
     Share calls(&calls_), bytes(&body_bytes_);
-    const bool may = calls.Take(1, kMaxHttpCalls);
+    // Its body is not read: whoever sends slowly must not hold the threads that are left.
+    if (!calls.Take(1, kMaxHttpCalls)) return api::ConnectError(TooMany("calls"));
     api::ConnectFront* connect = deps_.connect();
     std::optional<api::ConnectAnswer> refused;
-    if (!may) {
-      refused = api::ConnectError(TooMany("calls"));
-    } else if (connect == nullptr) {
+    if (connect == nullptr) {
       refused = api::ConnectError(absl::UnavailableError("the server does not serve yet"));
     } else {
       refused = connect->Refuse(head);
