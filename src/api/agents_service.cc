@@ -64,15 +64,22 @@ class AgentsService final : public v1::Agents::CallbackService {
     if (request->waiting() == v1::RemoveAgentRequest::DEAD_LETTER)
       mode = router::RemoveMode::kDeadLetter;
     if (request->waiting() == v1::RemoveAgentRequest::PURGE) mode = router::RemoveMode::kPurge;
+    if (!pending->Once(c_->answers, *request)) return pending->reactor();
+    IfMatch(pending, request->name(), request->etag(),
+            [this, pending, mode, name = request->name()] { Remove(pending, name, mode); });
+    return pending->reactor();
+  }
+
+  void Remove(const std::shared_ptr<UnaryCall<v1::RemoveAgentResponse>>& pending,
+              const std::string& name, router::RemoveMode mode) {
     c_->deps.controller->RemoveAgent(
-        request->name(), mode, [pending](absl::StatusOr<controller::RemoveOutcome> done) {
+        name, mode, [pending](absl::StatusOr<controller::RemoveOutcome> done) {
           pending->Finish(done.status(), [&](v1::RemoveAgentResponse* r) {
             r->set_drained(done->drained);
             r->set_dead_lettered(done->dead_lettered);
             r->set_dropped(done->dropped);
           });
         });
-    return pending->reactor();
   }
 
   ServerUnaryReactor* AgentHistory(CallbackServerContext* call,
@@ -126,19 +133,25 @@ class AgentsService final : public v1::Agents::CallbackService {
     }
     deploy.spec = *std::move(spec);
     deploy.overrides = *std::move(overrides);
-    c_->deps.controller->Deploy(std::move(deploy),
-                                [pending](absl::StatusOr<controller::DeployOutcome> made) {
-                                  pending->Finish(made.status(), [&](v1::SetAgentResponse* r) {
-                                    r->set_already_running(made->already_running);
-                                    if (made->view.status.id.valid()) {
-                                      ToWire(made->view, r->mutable_deployment());
-                                      r->set_deployment_id(r->deployment().deployment_id());
-                                    }
-                                    for (const controller::FieldChange& change : made->changes)
-                                      ToWire(change, r->add_changes());
-                                  });
-                                });
+    if (!pending->Once(c_->answers, *request)) return pending->reactor();
+    IfMatch(pending, request->name(), request->etag(),
+            [this, pending, deploy = std::move(deploy)] { Set(pending, deploy); });
     return pending->reactor();
+  }
+
+  void Set(const std::shared_ptr<UnaryCall<v1::SetAgentResponse>>& pending,
+           const controller::DeployRequest& deploy) {
+    c_->deps.controller->Deploy(deploy, [pending](absl::StatusOr<controller::DeployOutcome> made) {
+      pending->Finish(made.status(), [&](v1::SetAgentResponse* r) {
+        r->set_already_running(made->already_running);
+        if (made->view.status.id.valid()) {
+          ToWire(made->view, r->mutable_deployment());
+          r->set_deployment_id(r->deployment().deployment_id());
+        }
+        for (const controller::FieldChange& change : made->changes)
+          ToWire(change, r->add_changes());
+      });
+    });
   }
 
   ServerUnaryReactor* SetSecret(CallbackServerContext* call, const v1::SetSecretRequest*,
@@ -154,6 +167,21 @@ class AgentsService final : public v1::Agents::CallbackService {
   }
 
  private:
+  // `act`, if the agent is as its etag says; the controller may change it in between.
+  template <typename Response>
+  void IfMatch(const std::shared_ptr<UnaryCall<Response>>& pending, const std::string& name,
+               const std::string& etag, std::function<void()> act) {
+    if (etag.empty()) return act();
+    c_->deps.controller->GetAgent(
+        name, [pending, etag, act = std::move(act)](absl::StatusOr<controller::AgentView> view) {
+          if (!view.ok()) return pending->Fail(view.status());
+          v1::Agent now;
+          ToWire(*view, &now);
+          if (now.etag() != etag) return pending->Fail(EtagMismatch(now.name()));
+          act();
+        });
+  }
+
   ServiceContext* c_;
 };
 

@@ -78,11 +78,14 @@ absl::Status WhyNotBound(const std::string& listen) {
 class ApiServerImpl final : public ApiServer {
  public:
   explicit ApiServerImpl(ApiDeps deps)
-      : reader_("api-reader", *deps.clock), writer_("api-writer", *deps.clock) {
+      : reader_("api-reader", *deps.clock),
+        writer_("api-writer", *deps.clock),
+        answers_(deps.clock) {
     context_.start_wall_ns = deps.clock->WallNanos();
     context_.deps = std::move(deps);
     context_.reader = &reader_;
     context_.writer = &writer_;
+    context_.answers = &answers_;
     services_.push_back(MakeDeploymentService(&context_));
     services_.push_back(MakeAgentsService(&context_));
     services_.push_back(MakeMessagingService(&context_));
@@ -139,6 +142,7 @@ class ApiServerImpl final : public ApiServer {
 
  private:
   ThreadExecutor reader_, writer_;
+  AnswerBook answers_;
   ServiceContext context_;
   std::vector<std::unique_ptr<grpc::Service>> services_;
   std::unique_ptr<grpc::Server> server_;

@@ -439,6 +439,9 @@ void ToWire(const controller::AgentView& in, v1::Agent* out) {
   }
   HealthToWire(in, out->mutable_health());
   ToWire(in.counters, in.refused, out->mutable_messages());
+  const auto number = [](const auto& r) { return r ? r->ref.number.value() : 0; };
+  out->set_etag(StrCat(in.record.id.value(), "-", number(in.stable), "-", number(in.candidate), "-",
+                       in.weight_ppm, "-", in.deployment ? in.deployment->updated_ns : 0));
   SetTime(in.record.created_ns, out->mutable_create_time());
   if (in.deployment) SetTime(in.deployment->updated_ns, out->mutable_update_time());
 }

@@ -93,32 +93,41 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
   ServerUnaryReactor* PromoteCanary(CallbackServerContext* call, const v1::PromoteRequest* request,
                                     v1::PromoteResponse* response) override {
     auto pending = Begin(call, response);
-    c_->deps.controller->Promote(request->deployment_id(), request->from_stage(), request->full(),
-                                 Answer(pending));
+    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
+      c_->deps.controller->Promote(request.deployment_id(), request.from_stage(), request.full(),
+                                   Answer(pending));
+    });
     return pending->reactor();
   }
   ServerUnaryReactor* PauseDeployment(CallbackServerContext* call, const v1::PauseRequest* request,
                                       v1::PauseResponse* response) override {
     auto pending = Begin(call, response);
-    c_->deps.controller->Pause(request->deployment_id(), Answer(pending));
+    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
+      c_->deps.controller->Pause(request.deployment_id(), Answer(pending));
+    });
     return pending->reactor();
   }
   ServerUnaryReactor* ResumeDeployment(CallbackServerContext* call,
                                        const v1::ResumeRequest* request,
                                        v1::ResumeResponse* response) override {
     auto pending = Begin(call, response);
-    c_->deps.controller->Resume(request->deployment_id(), Answer(pending));
+    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
+      c_->deps.controller->Resume(request.deployment_id(), Answer(pending));
+    });
     return pending->reactor();
   }
   ServerUnaryReactor* AbortDeployment(CallbackServerContext* call, const v1::AbortRequest* request,
                                       v1::AbortResponse* response) override {
     auto pending = Begin(call, response);
-    c_->deps.controller->Abort(request->deployment_id(), Answer(pending));
+    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
+      c_->deps.controller->Abort(request.deployment_id(), Answer(pending));
+    });
     return pending->reactor();
   }
   ServerUnaryReactor* RetryDeployment(CallbackServerContext* call, const v1::RetryRequest* request,
                                       v1::RetryResponse* response) override {
     auto pending = Begin(call, response);
+    if (!pending->Once(c_->answers, *request)) return pending->reactor();
     c_->deps.controller->Retry(request->deployment_id(), request->idempotency_key(),
                                [pending](absl::StatusOr<controller::DeployOutcome> made) {
                                  pending->Finish(made.status(),
@@ -172,6 +181,24 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
     };
   }
 
+  // Carries `act` out once per idempotency key, and only while the deployment that `target` means
+  // is as its etag says. The controller may change it between the look and the act.
+  template <typename Request, typename Response>
+  void Act(const std::shared_ptr<UnaryCall<Response>>& pending, const Request& request,
+           const std::string& target, std::function<void()> act) {
+    if (!pending->Once(c_->answers, request)) return;
+    if (request.etag().empty()) return act();
+    c_->deps.controller->GetDeployment(
+        target, [pending, etag = request.etag(),
+                 act = std::move(act)](absl::StatusOr<controller::DeploymentView> view) {
+          if (!view.ok()) return pending->Fail(view.status());
+          v1::Deployment now;
+          ToWire(*view, &now);
+          if (now.etag() != etag) return pending->Fail(EtagMismatch(now.deployment_id()));
+          act();
+        });
+  }
+
   // The module of a request: kept, and its digest.
   absl::StatusOr<Digest> Module(const std::string& bytes, const std::string& digest) {
     if (!digest.empty()) return Digest::FromHex(digest);
@@ -202,8 +229,15 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
       absl::StatusOr<Digest> module = Module(bytes, digest);
       if (!module.ok()) return pending->Fail(module.status());
       deploy.module = *module;
+      const std::string label = deploy.label;
       c_->deps.controller->Deploy(
-          std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
+          std::move(deploy),
+          [pending, module = *module, label](absl::StatusOr<controller::DeployOutcome> made) {
+            // A key that the journal knows means the deployment that it made.
+            if (made.ok() && !made->already_running && made->view.status.id.valid() &&
+                (made->view.status.module != module || made->view.status.label != label)) {
+              made = KeyReused();
+            }
             pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
           });
     });
@@ -254,16 +288,18 @@ ServerUnaryReactor* DeploymentService::RollbackDeployment(CallbackServerContext*
     return pending->reactor();
   }
   rollback.drain_ns = *drain_ns;
-  c_->deps.controller->Rollback(
-      std::move(rollback), [pending](absl::StatusOr<controller::RollbackOutcome> done) {
-        pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
-          Fill(done->view, r);
-          *r->mutable_phases() = r->deployment().phases();
-          r->set_from_revision(done->from);
-          r->set_to_revision(done->to);
-          r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
+  Act(pending, *request, request->agent(), [this, pending, rollback] {
+    c_->deps.controller->Rollback(
+        rollback, [pending](absl::StatusOr<controller::RollbackOutcome> done) {
+          pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
+            Fill(done->view, r);
+            *r->mutable_phases() = r->deployment().phases();
+            r->set_from_revision(done->from);
+            r->set_to_revision(done->to);
+            r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
+          });
         });
-      });
+  });
   return pending->reactor();
 }
 

@@ -91,6 +91,7 @@ class MessagingService final : public v1::Messaging::CallbackService {
                                        const v1::RetryDeadLettersRequest* request,
                                        v1::RetryDeadLettersResponse* response) override {
     auto pending = UnaryCall<v1::RetryDeadLettersResponse>::Begin(response, c_->TraceId(*call));
+    if (!pending->Once(c_->answers, *request)) return pending->reactor();
     WithEach(request->selection(), /*retry=*/true, [pending](absl::Status status, int64_t count) {
       pending->Finish(status, [&](v1::RetryDeadLettersResponse* r) { r->set_retried(count); });
     });
@@ -100,6 +101,7 @@ class MessagingService final : public v1::Messaging::CallbackService {
                                       const v1::DropDeadLettersRequest* request,
                                       v1::DropDeadLettersResponse* response) override {
     auto pending = UnaryCall<v1::DropDeadLettersResponse>::Begin(response, c_->TraceId(*call));
+    if (!pending->Once(c_->answers, *request)) return pending->reactor();
     WithEach(request->selection(), /*retry=*/false, [pending](absl::Status status, int64_t count) {
       pending->Finish(status, [&](v1::DropDeadLettersResponse* r) { r->set_dropped(count); });
     });

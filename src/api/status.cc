@@ -40,6 +40,20 @@ void ToItemError(const absl::Status& status, v1::ItemError* error) {
   }
 }
 
+absl::Status EtagMismatch(std::string_view what) {
+  return WithFix(
+      WithReason(absl::AbortedError(StrCat(what, " has changed since the etag was read")),
+                 "ETAG_MISMATCH"),
+      "read it again, decide again, and send its new etag");
+}
+
+absl::Status KeyReused() {
+  return WithFix(WithReason(absl::FailedPreconditionError(
+                                "the idempotency key was used before, by another request"),
+                            "IDEMPOTENCY_KEY_REUSED"),
+                 "draw a new key for a new request");
+}
+
 absl::Status NotCarriedOut(std::string_view what) {
   return WithFix(
       WithReason(absl::UnimplementedError(StrCat(what, " is not carried out by this release")),

@@ -13,6 +13,10 @@ namespace caxton::api {
 
 grpc::Status ToGrpc(const absl::Status& status);
 void ToItemError(const absl::Status& status, v1::ItemError* error);
+// ABORTED: `what` is not as the request's etag says.
+absl::Status EtagMismatch(std::string_view what);
+// FAILED_PRECONDITION: the idempotency key belongs to another request.
+absl::Status KeyReused();
 // UNIMPLEMENTED, reason NOT_CARRIED_OUT: `what` in full words.
 absl::Status NotCarriedOut(std::string_view what);
 

@@ -164,7 +164,7 @@ class HttpServerImpl final : public HttpServer {
 
   api::ConnectAnswer Call(const api::ConnectHead& head, const httplib::ContentReader& reader) {
     Share calls(&calls_), bytes(&body_bytes_);
-    // Unread: a slow sender would hold a thread that metrics and health need.
+    // Its body is not read: whoever sends slowly must not hold the threads that are left.
     if (!calls.Take(1, kMaxHttpCalls)) return api::ConnectError(TooMany("calls"));
     api::ConnectFront* connect = deps_.connect();
     std::optional<api::ConnectAnswer> refused;

@@ -219,6 +219,21 @@ class Errors(HttpTest):
         self.error(answer, 429, "resource_exhausted", "BODY_NOT_READ")
 
 
+    def test_slow_senders_do_not_hold_the_port(self):
+        host, _, port = self.current.http.rpartition(":")
+        head = (f"POST /caxton.v1.Server/GetServerStatus HTTP/1.1\r\nHost: {self.current.http}\r\n"
+                "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{").encode()
+        for _ in range(40):
+            connection = socket.create_connection((host, int(port)), timeout=10)
+            self.addCleanup(connection.close)
+            connection.sendall(head)
+        # Well before the port gives up on them.
+        connection = http.client.HTTPConnection(host, int(port), timeout=3)
+        connection.request("GET", "/healthz")
+        self.assertEqual(connection.getresponse().status, 200)
+        connection.close()
+
+
 class Sites(HttpTest):
     """Who may call: no page of another site, by whatever name it reaches the port."""
     STATUS = "caxton.v1.Server/GetServerStatus"
