@@ -137,6 +137,7 @@ class Shard {
   std::optional<Observation> Observe(const Message& m, RunVerdict verdict, int64_t latency_ns,
                                      const StepResult& result);
   static bool MayMoveToStable(const Message& m);
+  static bool RetryFollows(const Message& m, const StepResult& result);
   void OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns);
   void Charge(const MessagePtr& m, const StepResult& result);
   void OnKilledWorker(const MessagePtr& m, const std::string& cause);
