@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "caxton/analysis/limits.h"
+
 namespace caxton::analysis {
 namespace {
 constexpr int64_t kMsPerSecond = 1000;
@@ -28,7 +30,7 @@ void Counts::Add(const Observation& o, const SlowLimits& limits) {
   memory_bytes = std::max(memory_bytes, o.memory_bytes);
   run_ns += o.run_ns;
   if (const int64_t second = o.at_ms / kMsPerSecond; second > last_second_) {
-    ++seconds;
+    seconds += std::min(second - last_second_, kCpuSpreadSeconds);
     last_second_ = second;
   }
 }

@@ -23,7 +23,7 @@ struct Counts {
   Histogram latency;
   uint64_t memory_bytes = 0;  // the largest
   int64_t run_ns = 0;
-  int64_t seconds = 0;  // of the clock, with traffic
+  int64_t seconds = 0;  // of the clock, with traffic or shortly before it (kCpuSpreadSeconds)
   double fuel = 0;      // of good runs
   // Each key's first bad event, while the comparison is on (comparison.h).
   int64_t events = 0, candidate_events = 0;
@@ -31,7 +31,7 @@ struct Counts {
   void Add(const Observation& o, const SlowLimits& limits);
   int64_t good() const { return runs - bad; }
   double ErrorRate() const;
-  double CpuMillis() const;  // mean over the seconds with traffic
+  double CpuMillis() const;  // mean over `seconds`
   double FuelMean() const;
   ArmNumbers Numbers() const;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "e_process.h"
 
+#include <cmath>
 #include <numbers>
 
 #include "caxton/base/assert.h"
@@ -39,10 +40,12 @@ std::vector<double> ErrorAlternatives(double p0) {
 
 std::vector<double> ShareAlternatives(double p0) {
   std::vector<double> alternatives;
-  double p = p0 * std::numbers::sqrt2;
+  constexpr double kFineAbove = 0.35;  // three steps of sqrt(2) below 0.99
+  const double step = p0 > kFineAbove ? std::exp2(1.0 / 8) : std::numbers::sqrt2;
+  double p = p0 * step;
   for (size_t j = 0; j < kShareAlternatives && p < kLargestAlternative; ++j) {
     alternatives.push_back(p);
-    p *= std::numbers::sqrt2;
+    p *= step;
   }
   if (alternatives.size() < kShareAlternatives) alternatives.push_back(kLargestAlternative);
   return alternatives;

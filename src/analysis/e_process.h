@@ -38,8 +38,9 @@ class EProcess {
 // p0 * sqrt(2)^j < 0.99 for j = 1, 2, ..., and 0.99: for errors, where anything up to total failure
 // may come.
 std::vector<double> ErrorAlternatives(double p0);
-// p0 * sqrt(2)^j < 0.99 for j = 1..7, and 0.99 where that is fewer than seven: for the share of
-// steps (or of seconds) beyond a limit. 1 %: up to 11 %; 5 %: up to 57 %; 50 %: 71 % and 99 %.
+// p0 * sqrt(2)^j < 0.99 for j = 1..7, and 0.99 where that is fewer than seven: for shares beyond a
+// limit. 1 %: up to 11 %; 5 %: up to 57 %. For p0 = 50 %, p0 * 2^(j/8): 55 % to 92 %; with 71 % and
+// more, a version whose steps are slow in 55 % of the cases would never be found out.
 std::vector<double> ShareAlternatives(double p0);
 
 }  // namespace caxton::analysis

@@ -57,7 +57,7 @@ class SequentialJudge final : public Judge {
  private:
   void Watch(const Condition& condition);
   Counts* AtWeight(uint32_t weight_ppm);
-  void CountBadEvent(const Observation& o);
+  void CountFailure(const Observation& o);
   double LogEvidence(const Watched& test) const;
   void Look(Watched* test);
   double ErrorRatio() const;
@@ -75,7 +75,8 @@ class SequentialJudge final : public Judge {
   std::optional<EarlyPromotion> early_;
   std::optional<FuelComparison> fuel_;
   std::optional<ErrorRateLowerBound> lower_bound_;
-  BadKeys bad_keys_;
+  BadKeys bad_keys_;            // of the comparison
+  BadKeys early_keys_;          // of early promotion, with the candidate's shared failures
   double expected_events_ = 0;  // of the candidate, were it as good as stable
 
   SlowLimits slow_limits_;
@@ -130,7 +131,7 @@ void SequentialJudge::Observe(const Observation& o) {
   last_ms_ = std::max(last_ms_, o.at_ms);
   Counts* at_weight = AtWeight(o.weight_ppm);
   if (fuel_.has_value()) fuel_->Add(o);
-  if (o.verdict == RunVerdict::kBad) CountBadEvent(o);
+  if (o.verdict != RunVerdict::kGood) CountFailure(o);
   if (o.arm == Arm::kStable) {
     stable_.Add(o, slow_limits_);
     return;
@@ -145,13 +146,17 @@ void SequentialJudge::Observe(const Observation& o) {
   }
 }
 
-void SequentialJudge::CountBadEvent(const Observation& o) {
-  if (!comparison_.has_value() && !early_.has_value()) return;
+void SequentialJudge::CountFailure(const Observation& o) {
   if (o.weight_ppm == 0 || o.weight_ppm >= kFullWeightPpm) return;  // compares nothing
-  if (!bad_keys_.First(o.key_hash)) return;
   const BadEvent event{o.arm == Arm::kCandidate, ShareOf(o.weight_ppm)};
-  if (early_.has_value()) early_->Add(event);
-  if (!comparison_.has_value()) return;
+  const bool bad = o.verdict == RunVerdict::kBad;
+  // In an outage that lasts longer than a step, the candidate's failures are shared, because stable
+  // fails too a moment later, while stable's count, because their retry waits for its end. Against
+  // promotion the candidate's shared ones count as well: an outage must speak for nobody.
+  if (early_.has_value() && (bad || event.candidate) && early_keys_.First(o.key_hash)) {
+    early_->Add(event);
+  }
+  if (!bad || !comparison_.has_value() || !bad_keys_.First(o.key_hash)) return;
   comparison_->Add(event);
   expected_events_ += event.weight;
   if (Counts* counts = AtWeight(o.weight_ppm); counts != nullptr) {
@@ -245,7 +250,7 @@ Verdict SequentialJudge::Explain(const Watched& test) const {
 bool SequentialJudge::Beyond(const Watched& test, const Counts& counts, uint32_t weight_ppm) const {
   if (test.alone != nullptr) return test.alone->Beyond(counts);
   if (test.condition.metric == MetricKind::kFuelRatio) {
-    return fuel_->Comparable() && fuel_->Ratio() > test.condition.limit;
+    return fuel_->BeyondLuckAt(weight_ppm);
   }
   // The comparison that is on by default has no plain estimate: half of all good versions are above
   // 1 by luck. One that was asked for must be beyond luck, so that a single event pauses nothing.

@@ -18,7 +18,6 @@ namespace {
 
 constexpr int64_t kMsPerSecond = 1000;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr double kCpuShare = 0.5;           // of the seconds that may be above the limit
 constexpr double kNanosPerMillicore = 1e6;  // a second
 constexpr std::array<double, kQuantiles> kQuantile = {0.50, 0.95, 0.99};
 constexpr std::array<double, kQuantiles> kSlowShare = {0.50, 0.05, 0.01};
@@ -37,6 +36,8 @@ class OpenSecond {
     ++runs_;
     sum_ += amount;
   }
+  // Since the second with traffic before it: 1 where that was the one before.
+  int64_t seconds() const { return second_ - closed_; }
   void Clear() {
     closed_ = second_;
     runs_ = sum_ = 0;
@@ -128,7 +129,7 @@ class LatencyTest final : public ConditionTest {
 class CpuTest final : public ConditionTest {
  public:
   explicit CpuTest(double limit)
-      : limit_(limit), process_(kCpuShare, ShareAlternatives(kCpuShare)) {}
+      : limit_(limit), process_(1 / kCpuCut, ShareAlternatives(1 / kCpuCut)) {}
 
   void Observe(const Observation& o) override {
     if (second_.EndsBy(o.at_ms)) Close();
@@ -141,23 +142,23 @@ class CpuTest final : public ConditionTest {
   double Estimate(const Counts& candidate) const override { return candidate.CpuMillis(); }
   bool Beyond(const Counts& candidate) const override { return candidate.CpuMillis() > limit_; }
   std::string Grounds(const Counts& /*candidate*/) const override {
-    const double mean = closed_ns_ / static_cast<double>(process_.n()) / kNanosPerMillicore;
-    return StrCat(FormatCpu(std::llround(mean)), " on average; above the limit in ", above_, " of ",
-                  process_.n(), " seconds with traffic (");
+    return StrCat(FormatCpu(std::llround(millis_ / seconds_)), " on average, over ", process_.n(),
+                  " seconds with traffic (");
   }
 
  private:
   void Close() {
-    const bool above = static_cast<double>(second_.sum()) > limit_ * kNanosPerMillicore;
-    if (above) ++above_;
-    closed_ns_ += static_cast<double>(second_.sum());
-    process_.Add(above ? 1 : 0);
+    const auto seconds =
+        static_cast<double>(std::clamp<int64_t>(second_.seconds(), 1, kCpuSpreadSeconds));
+    const double taken = static_cast<double>(second_.sum()) / kNanosPerMillicore;
+    millis_ += taken;
+    seconds_ += seconds;
+    process_.Add(std::min(taken / seconds / limit_, kCpuCut) / kCpuCut);
     second_.Clear();
   }
 
   double limit_;
-  int64_t above_ = 0;
-  double closed_ns_ = 0;  // run time of the closed seconds
+  double millis_ = 0, seconds_ = 0;  // of the closed seconds
   OpenSecond second_;
   EProcess process_;
 };

@@ -9,10 +9,13 @@
 //   pNN_latency > L    x = the share of steps slower than L in each second with traffic, p0 = 1 -
 //   NN %
 //                      (one host stall in a minute must not fire).
-//   cpu > X            x = 1 for a second with traffic whose runs took more than X of a processor,
-//                      p0 = 50 %: the typical second is above X. A share of 1 %, as for p99, would
-//                      fire after three seconds of catching up with a backlog; this takes about ten
-//                      of sustained use. A run counts whole in the second that saw its end.
+//   cpu > X            the mean processor time of a second is at most X: x = what the second took,
+//                      cut at kCpuCut X and divided by it, p0 = 1 / kCpuCut. A mean and not a share
+//                      of seconds: with random arrivals every agent has busy seconds, and what a
+//                      person limits is the load. Cut, so that a burst after a host stall weighs
+//                      little. What a second took is spread over the time since the one with
+//                      traffic before it, kCpuSpreadSeconds at most: a step of 3 s that ends in it
+//                      has not used three processors.
 //   memory > X         a tripwire, like error_rate > 0 %: an instance's memory never shrinks, so
 //   that
 //                      one that is larger after a run is a fact and not noise.

@@ -143,6 +143,7 @@ class Shard {
   std::unique_ptr<MirrorCopy> CopyForShadow(Message& m, const StepResult& result,
                                             int64_t latency_ns);
   static bool MayMoveToStable(const Message& m);
+  static bool RetryFollows(const Message& m, const StepResult& result);
   void OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns);
   void Charge(const MessagePtr& m, const StepResult& result);
   void OnKilledWorker(const MessagePtr& m, const std::string& cause);

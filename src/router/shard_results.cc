@@ -152,6 +152,14 @@ bool Shard::MayMoveToStable(const Message& m) {
   return m.run.arm == Arm::kCandidate && m.run.route->stable && !m.stable_only && !m.run.pinned;
 }
 
+// Whether a message that failed with `result` will be run again by itself.
+bool Shard::RetryFollows(const Message& m, const StepResult& result) {
+  const Revision& revision = *m.run.target().revision;
+  const uint32_t charged = m.charged_revision == revision.ref.number ? m.charged : 0;
+  return !m.is_volatile && result.outcome != StepOutcome::kAgentRejected &&
+         charged + 1 < static_cast<uint32_t>(revision.delivery.max_attempts);
+}
+
 void Shard::OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns) {
   if (m->pending.has_value()) {
     // Failed again on stable: the message's own fault. Shown, counted for neither.
@@ -165,6 +173,13 @@ void Shard::OnFailed(const MessagePtr& m, StepResult result, int64_t latency_ns)
   if (MayMoveToStable(*m)) {
     // At once, its key held, no attempt counted: the sender gets stable's answer. Retries stay
     // there.
+    m->stable_only = true;
+    Requeue(m);
+    return;
+  }
+  if (m->pending.has_value() && !m->stable_only && !RetryFollows(*m, result)) {
+    // Compared with a candidate, and nothing would tell whose fault it was: at once again, as for
+    // the candidate. Else the candidate's failures would count and stable's never.
     m->stable_only = true;
     Requeue(m);
     return;

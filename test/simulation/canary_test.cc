@@ -4,7 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <set>
+#include <string>
 
 #include "caxton/base/strings.h"
 #include "caxton/controller/testing/sim_server.h"
@@ -24,6 +26,18 @@ supervisor::testing::Script TrapsEvery(int n) {
     ScriptedStep step;
     step.result.reply = Reply{Performative::kInform, envelope.content};
     if (std::stoi(envelope.content) % n == 0) {
+      step.result = StepResult{.outcome = StepOutcome::kTrapped, .detail = "unreachable"};
+    }
+    return step;
+  };
+}
+
+// Traps on the first run of every `n`th message, whichever revision runs it.
+supervisor::testing::Script TrapsOnceEvery(int n, std::shared_ptr<std::set<std::string>> seen) {
+  return [n, seen](const Revision&, const StepInput&, const Envelope& envelope) {
+    ScriptedStep step;
+    step.result.reply = Reply{Performative::kInform, envelope.content};
+    if (std::stoi(envelope.content) % n == 0 && seen->insert(envelope.content).second) {
       step.result = StepResult{.outcome = StepOutcome::kTrapped, .detail = "unreachable"};
     }
     return step;
@@ -146,6 +160,32 @@ TEST_F(CanarySimulation, BadVersionIsRolledBackAndNothingOfItCommitsAfterwards) 
   callers_.clear();
   Load(5);
   ExpectAllAnswered();
+}
+
+// The same code on both arms, failing now and then. What no ordinary retry follows, because it is
+// volatile or has no attempt left, must count for stable as it does for the candidate: else every
+// good version is rolled back by the comparison.
+TEST_F(CanarySimulation, FailuresWithoutRetryCountForBothArmsAlike) {
+  auto seen = std::make_shared<std::set<std::string>>();
+  const Digest one = server_.AddModule("greeter 1", TrapsOnceEvery(40, seen));
+  const Digest two = server_.AddModule("greeter 2", TrapsOnceEvery(40, seen));
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("greeter", one)).ok());
+  ASSERT_TRUE(server_.Await("greeter", DeploymentState::kRunning));
+  ASSERT_TRUE(server_.Deploy(SimServer::Canary("greeter", two, "20:5m", "error_rate > 50%")).ok());
+  for (int i = 0; i < 4000; ++i) {
+    Envelope envelope = SimServer::To("greeter", StrCat(++sent_), "");
+    envelope.delivery = Delivery::kVolatile;
+    callers_.push_back(server_.Request(std::move(envelope)));
+    server_.world.RunFor(kSecond / 20);
+  }
+  ExpectAllAnswered();
+  EXPECT_EQ(Status().state, DeploymentState::kDeploying) << Status().verdict.text;
+  absl::StatusOr<DeploymentView> view = server_.Get("greeter");
+  ASSERT_TRUE(view.ok());
+  ASSERT_TRUE(view->numbers.has_value());
+  EXPECT_EQ(view->numbers->stable.bad + view->numbers->candidate.bad, 100);
+  EXPECT_GT(view->numbers->stable.bad, view->numbers->candidate.bad);
+  EXPECT_EQ(view->numbers->stable.shared + view->numbers->candidate.shared, 0);
 }
 
 }  // namespace

@@ -33,6 +33,10 @@ inline constexpr size_t kMaxWeights = 64;
 inline constexpr size_t kMaxBadKeys = size_t{1} << 16;
 // Early promotion needs evidence that the candidate errs less than this times as often as stable.
 inline constexpr double kEarlyRatio = 1.5;
+// cpu: the multiple of the limit that a second counts for at most, and how many seconds without
+// traffic dilute the one that ends them.
+inline constexpr double kCpuCut = 4;
+inline constexpr int64_t kCpuSpreadSeconds = 10;
 // fuel_ratio: good runs that each arm needs, groups of keys that are compared, and how many of them
 // must have a fair share of each arm's runs (fuel_comparison.h).
 inline constexpr int64_t kMinFuelRuns = 100;
