@@ -11,11 +11,19 @@
 
 namespace caxton::analysis {
 namespace {
+
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 constexpr std::array<double, 5> kBets = {0.125, 0.25, 0.5, 0.75, 0.9375};
 constexpr double kNormal95 = 1.959963984540054;
 constexpr double kTightness = 0.03;
 constexpr int64_t kMostRead = int64_t{1} << 60;  // it is counted on from there
+
+// log(exp(a) + exp(b)); -infinity stands for 0.
+double LogAdd(double a, double b) {
+  if (a < b) std::swap(a, b);
+  if (b == kMinusInfinity) return a;
+  return a + std::log1p(std::exp(b - a));
+}
 }  // namespace
 
 double CoinLogEvidence(int64_t first, int64_t second) {
