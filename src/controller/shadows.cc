@@ -63,12 +63,12 @@ void ControllerImpl::StartSecondary(RevisionRef stable) {
   AgentEntry* agent = book_.Find(stable.agent);
   std::shared_ptr<const Revision> revision = agent ? agent->Find(stable.number) : nullptr;
   if (revision == nullptr) return;
-  Revision second = *revision;
-  second.ref.number = SecondaryOf(stable.number);
-  const RevisionRef ref = second.ref;
-  GetWorkers(second, kPrepareGraceNs * 12, true,
+  auto second = std::make_shared<Revision>(*revision);
+  second->ref.number = SecondaryOf(stable.number);
+  const RevisionRef ref = second->ref;
+  GetWorkers(*second, kPrepareGraceNs * 12, true,
              [this, ref, stable,
-              revision](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
+              second](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
                if (stopped_) return;
                AgentEntry* agent = book_.Find(ref.agent);
                const bool wanted = agent != nullptr && agent->route.shadow &&
@@ -76,7 +76,7 @@ void ControllerImpl::StartSecondary(RevisionRef stable) {
                if (!wanted) {
                  d_.supervisor->Stop(ref, [] {});
                } else if (workers.ok()) {
-                 agent->running[ref.number] = {revision, *std::move(workers),
+                 agent->running[ref.number] = {second, *std::move(workers),
                                                std::make_shared<router::RevisionLoad>()};
                  PublishAgent(agent);
                } else {

@@ -239,6 +239,70 @@ TEST_F(Strategies, AGroupCutShortAnywhereIsSwitchedWhole) {
   }
 }
 
+DeployRequest ShadowOf(const Digest& module, bool secondary) {
+  DeployRequest request = SimServer::Direct("agent", module);
+  request.spec.strategy = Strategy::kShadow;
+  request.spec.shadow_duration_ns = 60 * kSecond;
+  request.spec.shadow_secondary = secondary;
+  return request;
+}
+
+TEST_F(Strategies, AShadowComparesAndItsReportSurvivesAPowerCut) {
+  Serve("agent", 0);
+  const Digest other = server_.AddModule("other", [](auto&, auto&, const Envelope& envelope) {
+    supervisor::testing::ScriptedStep step;
+    step.result.reply = Reply{Performative::kInform, envelope.content + "!"};
+    return step;
+  });
+  ASSERT_TRUE(server_.Deploy(ShadowOf(other, true)).ok());
+  server_.world.RunFor(kSecond);
+  for (int i = 0; i < 50; ++i) EXPECT_EQ(Answers("agent"), 1u);
+  server_.world.RunFor(2 * kSecond);
+  auto report = server_.Get("agent")->shadow;
+  ASSERT_TRUE(report.has_value());
+  EXPECT_EQ(report->compared, 50);
+  EXPECT_EQ(report->differing, 50);
+  ASSERT_EQ(report->places.size(), 1u);
+  EXPECT_EQ(report->places[0].path, "reply/content");
+  EXPECT_EQ(report->secondary_differing, 0);
+  Restart();
+  EXPECT_EQ(server_.Get("agent")->shadow->compared, 50);
+  server_.world.RunFor(kSecond);
+  for (int i = 0; i < 10; ++i) EXPECT_EQ(Answers("agent"), 1u);
+  server_.world.RunFor(60 * kSecond);
+  EXPECT_EQ(Status("agent").state, DeploymentState::kDraining);
+  EXPECT_TRUE(Status("agent").drained);
+  EXPECT_EQ(server_.Get("agent")->shadow->compared, 60);
+  EXPECT_THAT(server_.supervisor->Running(), ::testing::SizeIs(1)) << "nothing is left over";
+  EXPECT_EQ(server_.CheckCounters(), "");
+  Restart();
+  EXPECT_EQ(server_.Get("dep-2")->shadow->compared, 60) << "an ended one is still told of";
+}
+
+TEST_F(Strategies, AShadowThatMissesItsFailOnIsTakenBackAndAPromotedOneServes) {
+  Serve("agent", 0);
+  const Digest bad = server_.AddModule("bad", [](auto&, auto&, auto&) {
+    supervisor::testing::ScriptedStep step;
+    step.result.outcome = StepOutcome::kTrapped;
+    return step;
+  });
+  DeployRequest request = ShadowOf(bad, false);
+  request.spec.shadow_fail_on = {*ParseCondition("differs > 1%")};
+  ASSERT_TRUE(server_.Deploy(request).ok());
+  server_.world.RunFor(kSecond);
+  for (int i = 0; i < 50 && !Status("agent").final(); ++i) EXPECT_EQ(Answers("agent"), 1u);
+  EXPECT_EQ(Status("agent").state, DeploymentState::kRolledBack);
+  EXPECT_EQ(Status("agent").verdict.kind, deployment::VerdictKind::kFailed);
+  ASSERT_TRUE(server_.Deploy(ShadowOf(modules_[1], false)).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(server_
+                  .Ask<DeploymentView>([&](Done<DeploymentView> done) {
+                    server_.controller->Promote("agent", "shadow", false, std::move(done));
+                  })
+                  .ok());
+  EXPECT_EQ(Answers("agent"), 3u);
+}
+
 class FewPlaces : public Strategies {
  protected:
   FewPlaces() : Strategies(2) {}

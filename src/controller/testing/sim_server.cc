@@ -22,6 +22,7 @@ SimServer::SimServer(const SimServerOptions& options)
       workers_(world.NewExecutor()),
       validation_(world.NewExecutor()) {
   for (size_t i = 0; i < options.shards; ++i) shards_.push_back(world.NewExecutor());
+  mirror_ = world.NewExecutor();
   Start();
 }
 
@@ -39,6 +40,7 @@ void SimServer::Start() {
   router::RouterDeps deps{
       .journal = journal.get(), .clock = &world, .random = &random, .observer = this};
   deps.shards = shards_;
+  deps.mirror = mirror_;
   router = router::Router::Make(std::move(deps));
   supervisor = std::make_unique<FakeSupervisor>(
       workers_, &world,
@@ -72,6 +74,7 @@ void SimServer::Start() {
 void SimServer::Crash(CrashKind kind, size_t survivors) {
   suspects_ = supervisor->ExecutingNow();
   for (Executor* shard : shards_) world.Crash(shard);
+  world.Crash(mirror_);
   for (Executor* strand : {committer_, control_, workers_, validation_}) world.Crash(strand);
   controller.reset();
   validator.reset();

@@ -120,6 +120,12 @@ class SimServer final : private router::RouterObserver {
     observations.push_back(seen);
     if (controller) controller->Observe(seen);
   }
+  void OnMirrored(const MirroredStep& step) override {
+    if (controller) controller->OnMirrored(step);
+  }
+  void OnMirrorFate(DeploymentId deployment, MirrorFate fate, int64_t count) override {
+    if (controller) controller->OnMirrorFate(deployment, fate, count);
+  }
   supervisor::testing::ScriptedStep RunScript(const Revision& revision, const StepInput& input,
                                               const Envelope& envelope);
   static router::AnswerFn Into(const std::shared_ptr<Caller>& caller);
@@ -129,6 +135,7 @@ class SimServer final : private router::RouterObserver {
   Executor* committer_;
   Executor* control_;
   Executor* workers_;
+  Executor* mirror_;
   Executor* validation_;
   std::vector<Executor*> shards_;
   std::map<Digest, supervisor::testing::Script> scripts_;
