@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shadow_evidence.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "caxton/base/assert.h"
-#include "e_process.h"
 
 namespace caxton::analysis {
 namespace {
@@ -16,6 +16,13 @@ constexpr std::array<double, 5> kBets = {0.125, 0.25, 0.5, 0.75, 0.9375};
 constexpr double kNormal95 = 1.959963984540054;
 constexpr double kTightness = 0.03;
 constexpr int64_t kMostRead = int64_t{1} << 60;  // it is counted on from there
+
+// ln(e^a + e^b); either may be minus infinity.
+double LogAdd(double a, double b) {
+  const double larger = std::max(a, b);
+  if (larger == kMinusInfinity) return larger;
+  return larger + std::log1p(std::exp(std::min(a, b) - larger));
+}
 }  // namespace
 
 double CoinLogEvidence(int64_t first, int64_t second) {
