@@ -1,27 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shadow_evidence.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "caxton/base/assert.h"
+#include "e_process.h"
 
 namespace caxton::analysis {
 namespace {
+
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
 constexpr std::array<double, 5> kBets = {0.125, 0.25, 0.5, 0.75, 0.9375};
 constexpr double kNormal95 = 1.959963984540054;
 constexpr double kTightness = 0.03;
 constexpr int64_t kMostRead = int64_t{1} << 60;  // it is counted on from there
 
-// ln(e^a + e^b); either may be minus infinity.
+// log(exp(a) + exp(b)); -infinity stands for 0.
 double LogAdd(double a, double b) {
-  const double larger = std::max(a, b);
-  if (larger == kMinusInfinity) return larger;
-  return larger + std::log1p(std::exp(std::min(a, b) - larger));
+  if (a < b) std::swap(a, b);
+  if (b == kMinusInfinity) return a;
+  return a + std::log1p(std::exp(b - a));
 }
 }  // namespace
 
