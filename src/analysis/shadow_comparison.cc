@@ -22,6 +22,8 @@ namespace {
 
 // Alternatives of a test against 0% start here.
 constexpr double kSmallestAlternative = 0.001;
+// A ratio is above its limit by more than what rounding makes of equal ones.
+constexpr double kRounding = 1 + 1e-9;
 
 std::string Percent(double share) { return absl::StrFormat("%.3g%%", share * 100); }
 
@@ -109,8 +111,11 @@ void ShadowComparison::State::CountPlaces(const MirroredStep& step,
     const std::string place = PlaceFor(d.path);
     places[place].path = place;
     in_secondary.insert(place);
-    ++places[place].secondary_count;
-    if (!in_shadow.contains(place)) ++places[place].secondary_only;
+  }
+  for (const std::string& name : in_secondary) {
+    ShadowPlace& place = places[name];
+    ++place.secondary_count;
+    if (!in_shadow.contains(name)) ++place.secondary_only;
   }
   for (const auto& [name, difference] : in_shadow) {
     ShadowPlace& place = places[name];
@@ -145,14 +150,14 @@ double ShadowComparison::State::DifferingShare() const {
 bool ShadowComparison::State::Fires(const ShadowTest& test) const {
   if (test.condition.metric == MetricKind::kFuelRatio) {
     return to_live.fuel.pairs() >= kShadowMinRatioPairs &&
-           to_live.fuel.LowerBound(alpha) > test.condition.limit;
+           to_live.fuel.LowerBound(alpha) > test.condition.limit * kRounding;
   }
   return test.share.has_value() ? test.share->LogE() >= -std::log(alpha) : differing > 0;
 }
 
 bool ShadowComparison::State::Beyond(const ShadowTest& test) const {
   if (test.condition.metric == MetricKind::kFuelRatio) {
-    return to_live.fuel.pairs() > 0 && to_live.fuel.Mean() > test.condition.limit;
+    return to_live.fuel.pairs() > 0 && to_live.fuel.Mean() > test.condition.limit * kRounding;
   }
   return DifferingShare() > test.condition.limit;
 }

@@ -17,6 +17,7 @@ constexpr std::array<double, 5> kBets = {0.125, 0.25, 0.5, 0.75, 0.9375};
 constexpr double kNormal95 = 1.959963984540054;
 constexpr double kTightness = 0.03;
 constexpr int64_t kMostRead = int64_t{1} << 60;  // it is counted on from there
+constexpr double kLargestLogRatio = 45;          // of two 64-bit numbers, rounded up
 
 // log(exp(a) + exp(b)); -infinity stands for 0.
 double LogAdd(double a, double b) {
@@ -120,8 +121,10 @@ void RatioSum::Read(ByteReader& in) {
   n_ = in.I64();
   mean_ = in.F64();
   m2_ = in.F64();
-  if (n_ < 0 || n_ > kMostRead || !std::isfinite(mean_) || !std::isfinite(m2_) || m2_ < 0)
-    in.Fail();
+  const double most = 4 * kLargestLogRatio * kLargestLogRatio * static_cast<double>(n_);
+  const bool possible =
+      n_ >= 0 && n_ <= kMostRead && std::abs(mean_) <= kLargestLogRatio && m2_ >= 0 && m2_ <= most;
+  if (!possible) in.Fail();
 }
 
 }  // namespace caxton::analysis

@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "caxton/analysis/limits.h"
 #include "caxton/base/random.h"
 #include "caxton/base/strings.h"
+#include "shadow_diff.h"
 #include "shadow_evidence.h"
 
 namespace caxton::analysis {
@@ -223,6 +225,22 @@ TEST(Shadow, FuelRatioWaitsForEnoughPairsAndTellsWhatItTakes) {
   EXPECT_NEAR(report.shadow_to_live.memory.mean, 1, 1e-9);
 }
 
+TEST(Shadow, ARatioExactlyAtItsLimitIsWithinIt) {
+  for (int tenths = 2; tenths <= 60; ++tenths) {
+    DeploymentPlan plan = Plan();
+    plan.conditions = {{MetricKind::kFuelRatio, tenths / 10.0}};
+    ShadowComparison comparison(plan);
+    for (int i = 0; i < 300; ++i) {
+      MirroredStep step = Step("a", "a");
+      step.live.fuel = static_cast<uint64_t>(10 * (100 + i));
+      step.shadow.fuel = static_cast<uint64_t>(tenths * (100 + i));
+      comparison.Observe(step);
+    }
+    EXPECT_FALSE(comparison.Fired().has_value()) << tenths;
+    EXPECT_TRUE(comparison.EndOfShadow().within_limits) << tenths;
+  }
+}
+
 TEST(Shadow, FuelRatioOfStepsThatNobodyHandledDecidesNothing) {
   ShadowComparison comparison(Plan("fuel_ratio > 1.5"));
   MirroredStep step = Step("a", "a");
@@ -309,6 +327,36 @@ TEST(Shadow, ItsStateIsBounded) {
   EXPECT_TRUE(ShadowComparison::Decode(Plan("differs > 1%"), bytes).ok());
 }
 
+// Members of one message that have no place of their own count once at "(other)", so that what is
+// written can be read again and the test of that place stays fair.
+TEST(Shadow, AMessageCountsOnceAtOtherPlaces) {
+  const DeploymentPlan plan = Plan("differs > 1%", /*secondary=*/true);
+  ShadowComparison comparison(plan);
+  for (int i = 0; i < 40; ++i) {
+    const auto says = [i](int value) {
+      std::string text = "{";
+      for (int k = 0; k < 20; ++k) {
+        StrAppend(&text, k == 0 ? "" : ",", "\"", i, "_", k, "\":", value);
+      }
+      return text + "}";
+    };
+    comparison.Observe(Step(says(1), says(1), says(2)));
+  }
+  const ShadowReport report = comparison.Report();
+  const auto other =
+      std::find_if(report.places.begin(), report.places.end(),
+                   [](const ShadowPlace& place) { return place.path == kOtherPlaces; });
+  ASSERT_NE(other, report.places.end());
+  EXPECT_GT(other->secondary_count, 30);
+  EXPECT_LE(other->secondary_count, report.compared);
+  EXPECT_EQ(other->secondary_only, other->secondary_count);
+  std::string bytes;
+  comparison.Encode(&bytes);
+  auto read = ShadowComparison::Decode(plan, bytes);
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->Report(), report);
+}
+
 TEST(Shadow, RefusesWhatIsCutShortOrAnothers) {
   const DeploymentPlan plan = Plan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
   std::string bytes;
@@ -337,6 +385,7 @@ TEST(Shadow, ReadsAnythingWithoutHarm) {
     read->Observe(Step("a", "b", "a"));
     EXPECT_FALSE(read->EndOfShadow().text.empty());
     EXPECT_LE(read->Report().places.size(), kMaxShadowPlaces + 1);
+    EXPECT_TRUE(std::isfinite(read->Report().shadow_to_live.fuel.mean));
   }
 }
 

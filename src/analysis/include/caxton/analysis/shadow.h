@@ -115,7 +115,7 @@ class ShadowComparison {
   deployment::StageReport EndOfShadow() const;
   ShadowReport Report() const;
 
-  // All of the above, in at most some 200 KiB. Decode refuses what Encode under an equal plan
+  // All of the above, in less than 256 KiB. Decode refuses what Encode under an equal plan
   // cannot have written (DATA_LOSS).
   void Encode(std::string* out) const;
   static absl::StatusOr<ShadowComparison> Decode(const deployment::DeploymentPlan& plan,
