@@ -5,6 +5,7 @@
 #include <memory>
 #include <utility>
 
+#include "caxton/base/hash.h"
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
 
@@ -13,7 +14,6 @@ namespace {
 
 // Clock of the samples: a minute after the instance's initialization.
 constexpr int64_t kAfterInitNs = 60 * kNanosPerSecond;
-constexpr uint8_t kSeedByte = 0x5a;
 
 bool SameSend(const OutgoingMessage& a, const OutgoingMessage& b) {
   return a.to == b.to && a.performative == b.performative && a.content == b.content &&
@@ -86,7 +86,9 @@ class Sandbox final {
     }
     StepInput input;
     input.time_ns = options_.config.init_time_ns + kAfterInitNs;
-    input.seed.fill(kSeedByte);
+    // Another one for each sample: an agent that draws lots does not draw the same one every time.
+    const Digest seed = Sha256(sample.name);
+    std::copy(seed.bytes.begin(), seed.bytes.end(), input.seed.begin());
     Envelope message = sample.message;
     message.id = StrCat("sample-", sample.name);
     message.sender = "client:validation";
