@@ -11,9 +11,12 @@
 #include "caxton/wasm/epoch_ticker.h"
 #include "caxton/wasm/module.h"
 #include "checks.h"
+#include "contracts.h"
 #include "findings.h"
 #include "manifest.h"
 #include "module_reader.h"
+#include "resources.h"
+#include "sandbox.h"
 
 namespace caxton::examine {
 namespace {
@@ -27,7 +30,17 @@ struct Work {
   Findings findings;
   ExamineReport report;
   bool has_manifest = false;
+  Contracts contracts;
 };
+
+void TakeManifest(std::string_view text, std::string_view place, Work& work) {
+  Findings own;
+  ReadManifest(text, place, work.options.config.agent, &work.report.traits, &own);
+  // What is no JSON within the limits is not parsed a second time.
+  const bool good = !own.has_error();
+  work.findings.Append(own.Take());
+  if (good) work.contracts = ReadContracts(text, place, &work.findings);
+}
 
 void ReadManifestSection(const ModuleShape& shape, Work& work) {
   const std::string place = StrCat("section ", wasm::kManifestSection);
@@ -39,8 +52,7 @@ void ReadManifestSection(const ModuleShape& shape, Work& work) {
       return;
     }
     work.has_manifest = true;
-    ReadManifest(section.bytes, place, work.options.config.agent, &work.report.traits,
-                 &work.findings);
+    TakeManifest(section.bytes, place, work);
   }
 }
 
@@ -108,8 +120,68 @@ void NoteLog(const std::vector<LogLine>& logs, Work& work) {
   }
 }
 
-void Initialize(const std::string& native, Work& work) {
+// The stages after the first, as far as each lets the next one run.
+void RunStages(const wasm::Module& module, Work& work,
+               absl::FunctionRef<void(ExaminePhase)> on_phase) {
   const ExamineOptions& options = work.options;
+  int64_t mark = options.clock->MonoNanos();
+  const auto begin = [&work](ExamineStage stage) {
+    work.findings.set_stage(stage);
+    work.report.stages[static_cast<size_t>(stage)].ran = true;
+  };
+  const auto end = [&](ExamineStage stage) {
+    const int64_t now = options.clock->MonoNanos();
+    work.report.stages[static_cast<size_t>(stage)].duration_ns = now - std::exchange(mark, now);
+    return !work.findings.has_error();
+  };
+  on_phase(ExaminePhase::kSampling);
+  begin(ExamineStage::kSandbox);
+  std::vector<Sample> samples = work.contracts.samples;
+  for (Sample& sample : GenerateSamples(work.contracts)) samples.push_back(std::move(sample));
+  for (Sample& sample : HostileSamples(options.config)) samples.push_back(std::move(sample));
+  const std::vector<SampleRun> runs = RunSandbox({module, options.config, *options.clock}, samples,
+                                                 &work.findings, &work.report.stats);
+  if (!end(ExamineStage::kSandbox)) return;
+  begin(ExamineStage::kContracts);
+  CheckOutputs(work.contracts, runs, &work.findings);
+  if (!end(ExamineStage::kContracts)) return;
+  begin(ExamineStage::kResources);
+  JudgeResources(work.report.stats, options.config.memory_bytes, &work.findings);
+  end(ExamineStage::kResources);
+}
+
+// Says of each stage that did not run why.
+void NoteStages(const Work& work, ExamineReport* report) {
+  std::string_view failed;
+  for (size_t i = 0; i < kExamineStages; ++i) {
+    const auto stage = static_cast<ExamineStage>(i);
+    StageRun& run = report->stages[i];
+    if (!run.ran) {
+      run.note = !failed.empty()        ? StrCat("not run: the stage ", failed, " failed")
+                 : work.options.sandbox ? "not run: only static checks were asked for"
+                                        : "not run: it was not asked for";
+    } else if (failed.empty() && !report->ok(stage)) {
+      failed = ExamineStageName(stage);
+    }
+  }
+}
+
+// What get_capabilities answers, where no section has the manifest.
+void ReadCapabilities(wasm::Instance& instance, const wasm::StepControl& control, Work& work) {
+  const absl::StatusOr<std::string> manifest = instance.Capabilities(control);
+  if (!manifest.ok()) {
+    work.findings.Error("BAD_MANIFEST", "export get_capabilities",
+                        std::string(manifest.status().message()),
+                        "return the manifest as JSON, or export no get_capabilities");
+  } else if (!manifest->empty()) {
+    TakeManifest(*manifest, "export get_capabilities", work);
+  }
+}
+
+void Initialize(const std::string& native, Work& work,
+                absl::FunctionRef<void(ExaminePhase)> on_phase) {
+  const ExamineOptions& options = work.options;
+  const int64_t start = options.clock->MonoNanos();
   const auto module = wasm::Module::LoadBytes(work.engine, native);
   if (!module.ok()) {
     work.findings.Error("LOAD_FAILED", "", std::string(module.status().message()),
@@ -134,16 +206,12 @@ void Initialize(const std::string& native, Work& work) {
   work.report.stats.memory_after_init = stats.memory_bytes;
   work.report.stats.initialized = true;
   NoteLog(stats.logs, work);
-  if (work.has_manifest) return;
-  const absl::StatusOr<std::string> manifest = (*instance)->Capabilities(control);
-  if (!manifest.ok()) {
-    work.findings.Error("BAD_MANIFEST", "export get_capabilities",
-                        std::string(manifest.status().message()),
-                        "return the manifest as JSON, or export no get_capabilities");
-  } else if (!manifest->empty()) {
-    ReadManifest(*manifest, "export get_capabilities", options.config.agent, &work.report.traits,
-                 &work.findings);
-  }
+  if (!work.has_manifest) ReadCapabilities(**instance, control, work);
+  work.report.stats.init_ns = options.clock->MonoNanos() - start;
+  // Static includes the initialization.
+  work.report.stages[0].duration_ns =
+      work.report.stats.check_ns + work.report.stats.compile_ns + work.report.stats.init_ns;
+  if (!work.findings.has_error() && options.sandbox) RunStages(**module, work, on_phase);
 }
 
 }  // namespace
@@ -153,6 +221,7 @@ ExamineReport TooLarge(uint64_t bytes) {
   Findings findings;
   RefuseSize(bytes, &findings);
   Finish(bytes, &findings, &report);
+  report.stages[0].ran = true;
   return report;
 }
 
@@ -163,7 +232,9 @@ ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
   const int64_t start = options.clock->MonoNanos();
   CheckStatically(work);
   work.report.stats.check_ns = options.clock->MonoNanos() - start;
+  work.report.stages[0] = {.ran = true, .duration_ns = work.report.stats.check_ns};
   Finish(wasm.size(), &work.findings, &work.report);
+  NoteStages(work, &work.report);
   return std::move(work.report);
 }
 
@@ -182,6 +253,7 @@ Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
   on_phase(ExaminePhase::kChecking);
   CheckStatically(work);
   stats.check_ns = lap();
+  work.report.stages[0] = {.ran = true, .duration_ns = stats.check_ns};
   if (!work.findings.has_error()) {
     on_phase(ExaminePhase::kCompiling);
     absl::StatusOr<std::string> compiled = engine.Compile(wasm);
@@ -190,14 +262,14 @@ Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
       native = *std::move(compiled);
       stats.code_bytes = native.size();
       on_phase(ExaminePhase::kInitializing);
-      Initialize(native, work);
-      stats.init_ns = lap();
+      Initialize(native, work, on_phase);
     } else {
       work.findings.Error("COMPILE_FAILED", "", std::string(compiled.status().message()),
                           "make the module's functions smaller, or report this");
     }
   }
   Finish(wasm.size(), &work.findings, &work.report);
+  NoteStages(work, &work.report);
   if (!work.report.ok()) native.clear();
   return {std::move(work.report), std::move(native)};
 }

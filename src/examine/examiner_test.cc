@@ -51,7 +51,7 @@ TEST_F(ExaminerTest, GoodModulePassesEveryPart) {
   EXPECT_EQ(examination.report.stats.memory_min_bytes, 2u << 16);
   EXPECT_EQ(examination.report.engine, StrCat("wasmtime ", wasm::Engine::Version()));
   EXPECT_EQ(phases, (std::vector{ExaminePhase::kChecking, ExaminePhase::kCompiling,
-                                 ExaminePhase::kInitializing}));
+                                 ExaminePhase::kInitializing, ExaminePhase::kSampling}));
 }
 
 TEST_F(ExaminerTest, ReportSurvivesItsEncoding) {

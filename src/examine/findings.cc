@@ -9,6 +9,10 @@
 
 namespace caxton::examine {
 
+void Findings::Append(std::vector<Finding> more) {
+  for (Finding& finding : more) Add(std::move(finding));
+}
+
 void Findings::Add(Finding finding) {
   const bool error = finding.severity == FindingSeverity::kError;
   if (error) ++errors_;
@@ -29,7 +33,7 @@ std::vector<Finding> Findings::Take() {
                    [](const Finding& a, const Finding& b) { return a.severity < b.severity; });
   if (left_out_ > 0) {
     all_.push_back({FindingSeverity::kNote, "MORE_FINDINGS",
-                    StrCat("and ", left_out_, " more, not listed"), "", ""});
+                    StrCat("and ", left_out_, " more, not listed"), "", "", stage_});
   }
   return std::move(all_);
 }

@@ -13,17 +13,23 @@ namespace caxton::examine {
 
 class Findings final {
  public:
+  // What is added from now on is of this stage.
+  void set_stage(ExamineStage stage) { stage_ = stage; }
   void Error(std::string code, std::string place, std::string message, std::string fix) {
     Add({FindingSeverity::kError, std::move(code), std::move(message), std::move(place),
-         std::move(fix)});
+         std::move(fix), stage_});
   }
   void Warning(std::string code, std::string place, std::string message, std::string fix) {
     Add({FindingSeverity::kWarning, std::move(code), std::move(message), std::move(place),
-         std::move(fix)});
+         std::move(fix), stage_});
   }
   void Note(std::string code, std::string place, std::string message) {
-    Add({FindingSeverity::kNote, std::move(code), std::move(message), std::move(place), ""});
+    Add({FindingSeverity::kNote, std::move(code), std::move(message), std::move(place), "",
+         stage_});
   }
+
+  // Each keeps its stage.
+  void Append(std::vector<Finding> more);
 
   bool has_error() const { return errors_ > 0; }
   // Errors first; with a last one that counts what was left out.
@@ -33,6 +39,7 @@ class Findings final {
   void Add(Finding finding);
 
   std::vector<Finding> all_;
+  ExamineStage stage_ = ExamineStage::kStatic;
   size_t errors_ = 0;
   size_t left_out_ = 0;
 };

@@ -19,10 +19,11 @@ using nlohmann::json;
 
 constexpr int kAbiVersion = 1;
 // Part of the manifest, and not looked at by this release.
-constexpr std::array kNotRead = {"consumes", "produces", "resources"};
+constexpr std::array kNotRead = {"resources"};
 
-// How deep brackets nest in `text`, strings left out.
-int Depth(std::string_view text) {
+}  // namespace
+
+int JsonDepth(std::string_view text) {
   int depth = 0;
   int deepest = 0;
   bool in_string = false;
@@ -41,6 +42,8 @@ int Depth(std::string_view text) {
   }
   return deepest;
 }
+
+namespace {
 
 class ManifestReader final {
  public:
@@ -70,6 +73,8 @@ class ManifestReader final {
                        "remove \"state\", or keep the state outside of the agent for now");
       return;
     }
+    // Read by ReadContracts.
+    if (name == "consumes" || name == "produces" || name == "samples") return;
     for (const char* known : kNotRead) {
       if (name != known) continue;
       findings_->Warning("MANIFEST_FIELD_NOT_USED", place_,
@@ -81,8 +86,8 @@ class ManifestReader final {
 
   void Unknown(const std::string& name) {
     static const std::vector<std::string>& known = *new std::vector<std::string>{
-        "name",          "version",  "abi",      "instance",  "capabilities",
-        "performatives", "consumes", "produces", "resources", "state"};
+        "name",     "version",  "abi",     "instance",  "capabilities", "performatives",
+        "consumes", "produces", "samples", "resources", "state"};
     const std::string nearest = NearestName(name, known);
     findings_->Warning("UNKNOWN_MANIFEST_FIELD", place_,
                        StrCat("the manifest has a field \"", Shown(name), "\" that means nothing"),
@@ -184,7 +189,7 @@ void ReadManifest(std::string_view text, std::string_view place, std::string_vie
     return reader.Fault(StrCat("has ", text.size(), " bytes, the limit is ", kMaxManifestBytes),
                         "shorten it");
   }
-  if (Depth(text) > kMaxManifestDepth) {
+  if (JsonDepth(text) > kMaxManifestDepth) {
     return reader.Fault(StrCat("nests deeper than ", kMaxManifestDepth), "flatten it");
   }
   if (!IsUtf8(text)) return reader.Fault("is not UTF-8", "write it as UTF-8");

@@ -12,6 +12,9 @@
 
 namespace caxton::examine {
 
+// How deep brackets nest in `text`, strings left out: asked before any text is parsed.
+int JsonDepth(std::string_view text);
+
 // Reads `json` into the manifest's part of `*traits`; faults, with `place`, into `*findings`.
 // `agent`: the name it is deployed under, which a manifest may not contradict; empty: not known.
 void ReadManifest(std::string_view json, std::string_view place, std::string_view agent,

@@ -6,6 +6,7 @@
 #include "caxton/model/limits.h"
 #include "caxton/wasm/abi.h"
 #include "checks.h"
+#include "contracts.h"
 #include "manifest.h"
 #include "module_reader.h"
 
@@ -41,6 +42,7 @@ absl::StatusOr<std::string> WithManifest(std::string_view wasm, std::string_view
         StrCat("the module has ", wasm.size(), " bytes, the limit is ", kMaxModuleBytes));
   }
   ReadManifest(manifest_json, "manifest", "", &traits, &findings);
+  if (!findings.has_error()) ReadContracts(manifest_json, "manifest", &findings);
   if (CheckHeader(wasm, &findings) && !ReadModule(wasm).complete) {
     findings.Error("INVALID_MODULE", "", "the module is damaged: its sections cannot be read",
                    "build it again");

@@ -13,11 +13,26 @@ ordered_json FindingsToJson(const ExamineReport& report) {
   for (const Finding& finding : report.findings) {
     ordered_json item;
     item["severity"] = std::string(FindingSeverityName(finding.severity));
+    item["stage"] = std::string(ExamineStageName(finding.stage));
     item["code"] = finding.code;
     item["message"] = finding.message;
     if (!finding.place.empty()) item["place"] = finding.place;
     if (!finding.fix.empty()) item["fix"] = finding.fix;
     out.push_back(std::move(item));
+  }
+  return out;
+}
+
+ordered_json StagesToJson(const ExamineReport& report) {
+  ordered_json out;
+  for (size_t i = 0; i < kExamineStages; ++i) {
+    const StageRun& run = report.stages[i];
+    const auto stage = static_cast<ExamineStage>(i);
+    ordered_json item;
+    item["result"] = !run.ran ? "not run" : report.ok(stage) ? "passed" : "failed";
+    if (run.ran) item["duration_ns"] = run.duration_ns;
+    if (!run.note.empty()) item["note"] = run.note;
+    out[std::string(ExamineStageName(stage))] = std::move(item);
   }
   return out;
 }
@@ -51,6 +66,15 @@ ordered_json StatsToJson(const ModuleStats& stats) {
     out["init_fuel"] = stats.init_fuel;
     out["init_ns"] = stats.init_ns;
   }
+  if (stats.samples > 0) {
+    out["samples"] = stats.samples;
+    out["samples_handled"] = stats.samples_handled;
+    out["deterministic"] = stats.deterministic;
+    out["peak_memory_bytes"] = stats.peak_memory;
+    out["max_fuel"] = stats.max_fuel;
+    out["max_step_ns"] = stats.max_step_ns;
+    out["sends"] = stats.sends;
+  }
   return out;
 }
 
@@ -60,6 +84,7 @@ std::string ReportToJson(const ExamineReport& report, std::string_view file) {
   ordered_json out;
   out["file"] = std::string(file);
   out["ok"] = report.ok();
+  out["stages"] = StagesToJson(report);
   out["findings"] = FindingsToJson(report);
   out["manifest"] = TraitsToJson(report.traits);
   out["stats"] = StatsToJson(report.stats);

@@ -12,7 +12,7 @@
 namespace caxton {
 namespace {
 
-constexpr uint8_t kReportFormat = 1;
+constexpr uint8_t kReportFormat = 2;
 constexpr uint8_t kSeverityCount = 3;
 
 // A text of the report; empty and a failed reader where it is too long or not UTF-8.
@@ -56,6 +56,13 @@ void WriteStats(const ModuleStats& stats, ByteWriter& w) {
   w.I64(stats.compile_ns);
   w.I64(stats.init_ns);
   w.Bool(stats.initialized);
+  w.U32(stats.samples);
+  w.U32(stats.samples_handled);
+  w.Bool(stats.deterministic);
+  w.U64(stats.peak_memory);
+  w.U64(stats.max_fuel);
+  w.I64(stats.max_step_ns);
+  w.U64(stats.sends);
 }
 
 ModuleStats ReadStats(ByteReader& r) {
@@ -72,6 +79,13 @@ ModuleStats ReadStats(ByteReader& r) {
   stats.compile_ns = r.I64();
   stats.init_ns = r.I64();
   stats.initialized = r.Bool();
+  stats.samples = r.U32();
+  stats.samples_handled = r.U32();
+  stats.deterministic = r.Bool();
+  stats.peak_memory = r.U64();
+  stats.max_fuel = r.U64();
+  stats.max_step_ns = r.I64();
+  stats.sends = r.U64();
   return stats;
 }
 
@@ -84,6 +98,9 @@ Finding ReadFinding(ByteReader& r) {
   finding.message = ReadText(r);
   finding.place = ReadText(r);
   finding.fix = ReadText(r);
+  const uint8_t stage = r.U8();
+  if (stage >= kExamineStages) r.Fail();
+  finding.stage = static_cast<ExamineStage>(stage);
   return finding;
 }
 
@@ -101,9 +118,29 @@ std::string_view FindingSeverityName(FindingSeverity severity) {
   return "unknown";
 }
 
+std::string_view ExamineStageName(ExamineStage stage) {
+  switch (stage) {
+    case ExamineStage::kStatic:
+      return "static";
+    case ExamineStage::kSandbox:
+      return "sandbox";
+    case ExamineStage::kContracts:
+      return "contracts";
+    case ExamineStage::kResources:
+      return "resources";
+  }
+  return "unknown";
+}
+
 bool ExamineReport::ok() const {
   return std::none_of(findings.begin(), findings.end(), [](const Finding& finding) {
     return finding.severity == FindingSeverity::kError;
+  });
+}
+
+bool ExamineReport::ok(ExamineStage stage) const {
+  return std::none_of(findings.begin(), findings.end(), [stage](const Finding& finding) {
+    return finding.severity == FindingSeverity::kError && finding.stage == stage;
   });
 }
 
@@ -117,6 +154,12 @@ void EncodeExamineReport(const ExamineReport& report, std::string* out) {
     w.Bytes(finding.message);
     w.Bytes(finding.place);
     w.Bytes(finding.fix);
+    w.U8(static_cast<uint8_t>(finding.stage));
+  }
+  for (const StageRun& stage : report.stages) {
+    w.Bool(stage.ran);
+    w.I64(stage.duration_ns);
+    w.Bytes(stage.note);
   }
   WriteTraits(report.traits, w);
   WriteStats(report.stats, w);
@@ -137,6 +180,11 @@ absl::StatusOr<ExamineReport> DecodeExamineReport(std::string_view bytes) {
   const uint32_t findings = r.U32();
   if (findings > kMaxFindings) r.Fail();
   for (uint32_t i = 0; i < findings && r.ok(); ++i) report.findings.push_back(ReadFinding(r));
+  for (StageRun& stage : report.stages) {
+    stage.ran = r.Bool();
+    stage.duration_ns = r.I64();
+    stage.note = ReadText(r);
+  }
   report.traits = ReadTraits(r);
   report.stats = ReadStats(r);
   report.engine = ReadText(r);

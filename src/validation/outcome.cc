@@ -73,6 +73,8 @@ std::string_view PhaseText(CompilePhase phase) {
       return "compiling it to native code";
     case CompilePhase::kInitializing:
       return "running its initialization (start function, _initialize, agent_init)";
+    case CompilePhase::kSampling:
+      return "letting it handle sample messages";
     case CompilePhase::kDone:
       return "finishing";
   }
@@ -125,15 +127,26 @@ absl::StatusOr<ExamineReport> JudgeEnd(const ChildEnd& end, bool* native) {
 ValidationReport MakeReport(const Digest& module, const ExamineReport& examined,
                             int64_t duration_ns) {
   ValidationReport report{.module = module, .traits = examined.traits, .stats = examined.stats};
-  report.stages.push_back({.stage = "static",
-                           .outcome = examined.ok() ? StageOutcome::kPassed : StageOutcome::kFailed,
-                           .duration_ns = duration_ns,
-                           .findings = examined.findings});
-  for (const char* stage : {"sandbox", "contracts", "resources"}) {
-    report.stages.push_back({.stage = stage,
-                             .outcome = StageOutcome::kNotRun,
-                             .note = "not run: this version of Caxton does not have the stage"});
+  for (size_t i = 0; i < kExamineStages; ++i) {
+    const StageRun& run = examined.stages[i];
+    const auto stage = static_cast<ExamineStage>(i);
+    StageReport out{.stage = std::string(ExamineStageName(stage)), .note = run.note};
+    for (const Finding& finding : examined.findings) {
+      if (finding.stage == stage) out.findings.push_back(finding);
+    }
+    out.outcome = !examined.ok(stage) ? StageOutcome::kFailed
+                  : run.ran           ? StageOutcome::kPassed
+                                      : StageOutcome::kNotRun;
+    out.duration_ns = run.duration_ns;
+    if (out.outcome == StageOutcome::kNotRun && out.note.empty()) {
+      out.note = "not run: the validating process ended before it";
+    }
+    report.stages.push_back(std::move(out));
   }
+  // What starting the child took belongs to the first stage.
+  int64_t accounted = 0;
+  for (const StageReport& stage : report.stages) accounted += stage.duration_ns;
+  report.stages[0].duration_ns += std::max<int64_t>(duration_ns - accounted, 0);
   return report;
 }
 

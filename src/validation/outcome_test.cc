@@ -86,7 +86,9 @@ TEST(OutcomeTest, ChildThatCouldNotStartSaysNothingAboutTheModule) {
 }
 
 TEST(OutcomeTest, FourStagesAlways) {
-  const ValidationReport good = MakeReport(Sha256("m"), {}, 5);
+  ExamineReport examined;
+  examined.stages[0].ran = true;
+  const ValidationReport good = MakeReport(Sha256("m"), examined, 5);
   ASSERT_EQ(good.stages.size(), 4u);
   EXPECT_TRUE(good.ok());
   EXPECT_EQ(good.stages[0].outcome, StageOutcome::kPassed);

@@ -55,7 +55,7 @@ std::string CacheName(const std::string& engine_key, const Revision& revision) {
   plain.settings = revision.settings;
   std::string bytes;
   ipc::EncodeConfigure(supervisor::MakeConfigure(plain), &bytes);
-  return StrCat("examined 1 ", engine_key, " ", Sha256(bytes).ToHex());
+  return StrCat("examined 2 ", engine_key, " ", Sha256(bytes).ToHex());
 }
 
 class ProcessValidator final : public Validator {

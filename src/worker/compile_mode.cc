@@ -35,6 +35,8 @@ CompilePhase PhaseOf(examine::ExaminePhase phase) {
       return CompilePhase::kCompiling;
     case examine::ExaminePhase::kInitializing:
       return CompilePhase::kInitializing;
+    case examine::ExaminePhase::kSampling:
+      return CompilePhase::kSampling;
   }
   return CompilePhase::kStarting;
 }

@@ -25,6 +25,8 @@ struct ExamineOptions {
   const Clock* clock = nullptr;
   int64_t init_limit_ns =
       2'000'000'000;  // of the start function, _initialize and agent_init together
+  // Whether the module handles sample messages, and the stages that follow from it.
+  bool sandbox = true;
 };
 
 // Static checks only; the report says nothing about native code or initialization.
@@ -35,15 +37,16 @@ ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
 ExamineReport TooLarge(uint64_t bytes);
 
 // What ExamineModule is about to do.
-enum class ExaminePhase : uint8_t { kChecking, kCompiling, kInitializing };
+enum class ExaminePhase : uint8_t { kChecking, kCompiling, kInitializing, kSampling };
 
 struct Examination {
   ExamineReport report;
   std::string native;  // empty unless the report is ok
 };
 
-// CheckModule, and where that finds no error: compilation and one initialized instance. `on_phase`
-// is called before each part.
+// All four stages: CheckModule, compilation and one initialized instance (static), then sandbox,
+// contracts and resources. A stage that fails keeps the later ones from running, and they say so.
+// `on_phase` is called before each part.
 Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
                           const ExamineOptions& options,
                           absl::FunctionRef<void(ExaminePhase)> on_phase);

@@ -13,6 +13,23 @@ inline constexpr int kMaxManifestDepth = 32;
 inline constexpr size_t kMaxManifestItems = 256;  // capabilities, performatives
 inline constexpr size_t kMaxCapabilityBytes = 128;
 
+// Of the sandbox: each sample gets a fresh instance, and all of them together kSandboxLimitNs.
+inline constexpr size_t kMaxManifestSamples = 32;
+inline constexpr size_t kMaxSampleNameBytes = 64;
+inline constexpr uint64_t kSampleFuel = 2'000'000'000;
+inline constexpr int64_t kSampleLimitNs = 2'000'000'000;
+inline constexpr int64_t kSandboxLimitNs = 10'000'000'000;
+inline constexpr size_t kLargeSampleBytes = 1 << 20;  // or the agent's own limit, if that is less
+inline constexpr int kDeepSampleDepth = 10'000;
+
+// Of the schemas of a manifest, and of comparing them.
+inline constexpr int kMaxSchemaDepth = 32;
+inline constexpr int kMaxSchemaSteps = 50'000;  // more: undecided
+inline constexpr size_t kMaxSchemaFaults = 20;
+inline constexpr int kMaxContentDepth = 64;  // of JSON that an agent sent
+// A peak above this share of the limit is a warning.
+inline constexpr uint64_t kTightMemoryPercent = 80;
+
 // Of a module's tables, as far as we read them; WebAssembly's own limits are far higher.
 inline constexpr uint32_t kMaxTypes = 1'000'000;
 inline constexpr uint32_t kMaxFunctions = 1'000'000;

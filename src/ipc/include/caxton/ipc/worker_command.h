@@ -52,7 +52,8 @@ enum class CompilePhase : uint8_t {
   kChecking = 1,      // static checks
   kCompiling = 2,     // to native code
   kInitializing = 3,  // the module's own code runs: start, _initialize, agent_init
-  kDone = 4,          // the report is complete
+  kSampling = 4,      // it handles sample messages
+  kDone = 5,          // the report is complete
 };
 
 // argv[0] is `program`.

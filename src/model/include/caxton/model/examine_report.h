@@ -6,6 +6,7 @@
 // limits enforce. A value.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -19,12 +20,17 @@ namespace caxton {
 enum class FindingSeverity : uint8_t { kError = 0, kWarning = 1, kNote = 2 };
 std::string_view FindingSeverityName(FindingSeverity severity);  // "error", "warning", "note"
 
+enum class ExamineStage : uint8_t { kStatic = 0, kSandbox = 1, kContracts = 2, kResources = 3 };
+inline constexpr size_t kExamineStages = 4;
+std::string_view ExamineStageName(ExamineStage stage);  // "static", "sandbox", ...
+
 struct Finding {
   FindingSeverity severity = FindingSeverity::kError;
   std::string code;     // stable, UPPER_SNAKE: "MISSING_EXPORT"
   std::string message;  // what is wrong and why it matters
   std::string place;    // "export handle_message", "import env.foo", "byte 8"; may be empty
   std::string fix;      // what to do; may be empty for notes
+  ExamineStage stage = ExamineStage::kStatic;
 
   friend bool operator==(const Finding&, const Finding&) = default;
 };
@@ -42,19 +48,38 @@ struct ModuleStats {
   int64_t compile_ns = 0;
   int64_t init_ns = 0;
   bool initialized = false;  // the initialization check ran and passed
+  // Of the sample messages; of one step where not said otherwise.
+  uint32_t samples = 0;
+  uint32_t samples_handled = 0;
+  bool deterministic = false;  // two runs of every handled sample agreed
+  uint64_t peak_memory = 0;
+  uint64_t max_fuel = 0;
+  int64_t max_step_ns = 0;
+  uint64_t sends = 0;  // of all handled samples together
 
   friend bool operator==(const ModuleStats&, const ModuleStats&) = default;
 };
 
+// How far one stage came.
+struct StageRun {
+  bool ran = false;
+  int64_t duration_ns = 0;
+  std::string note;  // why it did not run
+
+  friend bool operator==(const StageRun&, const StageRun&) = default;
+};
+
 struct ExamineReport {
   std::vector<Finding> findings;  // errors first, in the order found
+  std::array<StageRun, kExamineStages> stages;
   ModuleTraits traits;
   ModuleStats stats;
   std::string engine;         // "wasmtime 48.0.8"
   std::string engine_config;  // hex of the engine's ConfigHash: part of the native code's cache key
   std::vector<std::string> log;  // what the module logged while it was initialized, bounded
 
-  bool ok() const;  // no finding is an error
+  bool ok() const;                    // no finding is an error
+  bool ok(ExamineStage stage) const;  // none of this stage is
   friend bool operator==(const ExamineReport&, const ExamineReport&) = default;
 };
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Validator: decides whether a module may become a revision. Stage 1, static checks and
-// compilation, and the initialization check run in a jailed child (`caxton-worker --compile`) under
-// memory, CPU and wall-clock limits; the server never reads what the author supplied. The native
-// code it made goes into the artifact store. Sandbox, contract and resource stages are reported as
-// "not run" until they exist.
+// Validator: decides whether a module may become a revision. All four stages run in
+// one jailed child (`caxton-worker --compile`) under memory, CPU and wall-clock limits; the server
+// never reads what the author supplied. The native code it made goes into the artifact store. A
+// stage that an earlier one kept from running says so.
 //
 // Lifecycle: Validate starts one child (at most kMaxValidations at once, the rest waits in order);
 // Cancel kills it. Thread rule: any thread; `done` runs on the validator's own thread and must not

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "containment.h"
+
+#include <array>
+#include <string>
+
+#include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
+#include "findings.h"
+
+namespace caxton::examine {
+namespace {
+
+using nlohmann::json;
+
+// "number" stands for those that are no integers: so that the sets below are disjoint.
+constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
+constexpr unsigned kAll = (1u << kTypes.size()) - 1;
+
+unsigned TypeBits(const json& schema) {
+  if (!schema.is_object() || !schema.contains("type")) return kAll;
+  const json& type = schema["type"];
+  const json list = type.is_array() ? type : json::array({type});
+  unsigned bits = 0;
+  for (const json& name : list) {
+    for (size_t i = 0; i < kTypes.size(); ++i) {
+      if (name == kTypes[i]) bits |= 1u << i;
+    }
+    if (name == "number") bits |= 1u << 4;
+  }
+  return bits;
+}
+
+bool Has(unsigned bits, std::string_view type) {
+  for (size_t i = 0; i < kTypes.size(); ++i) {
+    if (type == kTypes[i]) return (bits >> i & 1) != 0;
+  }
+  return false;
+}
+
+const json& Member(const json& schema, const char* name) {
+  static const json& open = *new json(true);
+  const auto found = schema.find(name);
+  return found == schema.end() ? open : *found;
+}
+
+// The schema of property `name`.
+const json& Property(const json& schema, const std::string& name) {
+  const auto all = schema.find("properties");
+  if (all != schema.end()) {
+    const auto found = all->find(name);
+    if (found != all->end()) return *found;
+  }
+  return Member(schema, "additionalProperties");
+}
+
+bool Requires(const json& schema, const std::string& name) {
+  const auto list = schema.find("required");
+  if (list == schema.end()) return false;
+  for (const json& item : *list) {
+    if (item == name) return true;
+  }
+  return false;
+}
+
+bool IsFalse(const json& schema) { return schema.is_boolean() && !schema.get<bool>(); }
+bool IsOpen(const json& schema) {
+  return schema.is_boolean() ? schema.get<bool>() : schema.empty();
+}
+
+class Comparison final {
+ public:
+  // True: contained, and nothing was added.
+  bool Contained(const json& inner, const json& outer, const std::string& path) {
+    const size_t before = faults_.size();
+    Compare(inner, outer, path);
+    return faults_.size() == before;
+  }
+  std::vector<SchemaFault> Take() { return std::move(faults_); }
+
+ private:
+  void Fault(const std::string& path, std::string reason) {
+    // Where `inner` was widened to be understood, its values need not exist.
+    const bool unsure = widened_ > 0;
+    if (faults_.size() < kMaxSchemaFaults || unsure) {
+      faults_.push_back({path.empty() ? "/" : Shown(path), std::move(reason), unsure});
+    }
+  }
+  void Open(const std::string& path, std::string reason) {
+    ++widened_;
+    Fault(path, std::move(reason));
+    --widened_;
+  }
+
+  // Without leaving faults behind.
+  bool Try(const json& inner, const json& outer, const std::string& path) {
+    const size_t before = faults_.size();
+    const bool contained = Contained(inner, outer, path);
+    faults_.resize(before);
+    return contained;
+  }
+
+  void Compare(const json& inner, const json& outer, const std::string& path) {
+    if (!budget_.Take()) return Open(path, "it takes too much work to decide");
+    if (inner == outer || IsOpen(outer) || IsFalse(inner)) return;
+    if (IsFalse(outer)) return Fault(path, "nothing is accepted any more");
+    const json whole = inner.is_boolean() ? json::object() : inner;
+    if (whole.contains("enum") || whole.contains("const")) return Values(whole, outer, path);
+    for (const char* name : {"anyOf", "oneOf"}) {
+      if (whole.contains(name)) return InnerBranches(whole, name, outer, path);
+    }
+    for (const char* name : {"anyOf", "oneOf"}) {
+      if (outer.contains(name)) return OuterBranches(whole, name, outer, path);
+    }
+    const int widened = widened_;
+    for (const auto& [name, value] : whole.items()) {
+      if (!IsAnnotation(name) && !IsDecidable(name)) ++widened_;
+    }
+    Rules(whole, outer, path);
+    widened_ = widened;
+  }
+
+  // `inner` lists its values.
+  void Values(const json& inner, const json& outer, const std::string& path) {
+    const json list = inner.contains("const") ? json::array({inner["const"]}) : inner["enum"];
+    for (const json& value : list) {
+      SchemaFault fault;
+      const Verdict own = ValueFits(inner, value, &budget_, &fault);
+      if (own == Verdict::kNo) continue;
+      const Verdict fits = ValueFits(outer, value, &budget_, &fault);
+      if (fits == Verdict::kYes) continue;
+      std::string reason = StrCat("the value ", Shown(value.dump()), ": ", fault.reason);
+      if (fits == Verdict::kNo && own == Verdict::kYes) {
+        Fault(path + fault.path, std::move(reason));
+      } else {
+        Open(path + fault.path, std::move(reason));
+      }
+    }
+  }
+
+  void InnerBranches(const json& inner, const char* name, const json& outer,
+                     const std::string& path) {
+    json rest = inner;
+    rest.erase(name);
+    if (Try(rest, outer, path)) return;
+    bool plain = true;
+    for (const auto& [keyword, value] : rest.items()) plain = plain && IsAnnotation(keyword);
+    // Only the branches of a plain anyOf have all of their values in `inner`.
+    const bool exact = plain && std::string_view(name) == "anyOf";
+    if (!exact) ++widened_;
+    for (const json& branch : inner[name]) Compare(branch, outer, path);
+    if (!exact) --widened_;
+  }
+
+  void OuterBranches(const json& inner, const char* name, const json& outer,
+                     const std::string& path) {
+    json rest = outer;
+    rest.erase(name);
+    Compare(inner, rest, path);
+    const json& branches = outer[name];
+    const bool one = std::string_view(name) == "oneOf";
+    for (size_t i = 0; i < branches.size(); ++i) {
+      if (!Try(inner, branches[i], path)) continue;
+      bool alone = true;
+      for (size_t k = 0; one && k < branches.size(); ++k) {
+        if (k != i && (TypeBits(branches[k]) & TypeBits(inner)) != 0) alone = false;
+      }
+      if (alone) return;
+    }
+    unsigned offered = 0;
+    for (const json& branch : branches) offered |= IsFalse(branch) ? 0 : TypeBits(branch);
+    if ((TypeBits(inner) & ~offered) != 0) {
+      return Fault(path, StrCat("a type is accepted by no branch of ", name, " any more"));
+    }
+    Open(path, StrCat("no single branch of ", name, " is known to accept all of it"));
+  }
+
+  void Rules(const json& inner, const json& outer, const std::string& path) {
+    const unsigned types = TypeBits(inner);
+    const unsigned lost = types & ~TypeBits(outer);
+    std::string names;
+    for (size_t i = 0; i < kTypes.size(); ++i) {
+      if ((lost >> i & 1) != 0) StrAppend(&names, names.empty() ? "" : ", ", kTypes[i]);
+    }
+    if (lost != 0) Fault(path, StrCat("narrowed: accepted no longer are values of type ", names));
+    for (const auto& [name, value] : outer.items()) {
+      if (name == "enum" || name == "const") {
+        Fixed(inner, value, path);
+      } else if (!IsAnnotation(name) && !IsDecidable(name)) {
+        if (!inner.contains(name) || inner[name] != value) {
+          Open(path, StrCat("\"", Shown(name), "\" cannot be compared"));
+        }
+      }
+    }
+    const unsigned both = types & ~lost;
+    if (Has(both, "number") || Has(both, "integer")) {
+      Bounds(inner, outer, {"minimum", "maximum"}, path);
+    }
+    if (Has(both, "string")) Bounds(inner, outer, {"minLength", "maxLength"}, path);
+    if (Has(both, "array")) {
+      Bounds(inner, outer, {"minItems", "maxItems"}, path);
+      Compare(Member(inner, "items"), Member(outer, "items"), StrCat(path, "/*"));
+    }
+    if (Has(both, "object")) Objects(inner, outer, path);
+  }
+
+  // `outer` lists its values, and `inner` does not: only small types could still be covered.
+  void Fixed(const json& inner, const json& listed, const std::string& path) {
+    const unsigned small = 1u << 5 | 1u << 6;  // boolean, null
+    std::string reason = StrCat("only ", Shown(listed.dump()), " is accepted now");
+    if ((TypeBits(inner) & ~small) == 0) return Open(path, std::move(reason));
+    // A number or text between equal bounds is one value.
+    const bool bounded = inner.contains("maximum") || inner.contains("maxLength") ||
+                         inner.contains("maxItems") || IsFalse(Member(inner, "items")) ||
+                         IsFalse(Member(inner, "additionalProperties"));
+    if (bounded) return Open(path, std::move(reason));
+    Fault(path, std::move(reason));
+  }
+
+  struct Pair {
+    const char* lowest;
+    const char* highest;
+  };
+  void Bounds(const json& inner, const json& outer, const Pair& names, const std::string& path) {
+    // A count has a lowest value even where none is said.
+    const bool counts = std::string_view(names.lowest) != "minimum";
+    if (outer.contains(names.lowest)) {
+      const json& now = outer[names.lowest];
+      const json before = inner.contains(names.lowest) ? inner[names.lowest]
+                          : counts                     ? json(0u)
+                                                       : json();
+      if (before.is_null() || before < now) {
+        Fault(path, StrCat(names.lowest, " is raised to ", now.dump()));
+      }
+    }
+    if (outer.contains(names.highest)) {
+      const json& now = outer[names.highest];
+      if (!inner.contains(names.highest) || inner[names.highest] > now) {
+        Fault(path, StrCat(names.highest, " is lowered to ", now.dump()));
+      }
+    }
+  }
+
+  void Objects(const json& inner, const json& outer, const std::string& path) {
+    if (outer.contains("required")) {
+      for (const json& item : outer["required"]) {
+        const auto& name = item.get_ref<const std::string&>();
+        if (!Requires(inner, name)) {
+          Fault(StrCat(path, "/", name), "is required, and was optional");
+        }
+      }
+    }
+    json names = json::object();
+    for (const json* schema : {&inner, &outer}) {
+      if (schema->contains("properties")) names.update((*schema)["properties"]);
+    }
+    for (const auto& [name, unused] : names.items()) {
+      Compare(Property(inner, name), Property(outer, name), StrCat(path, "/", name));
+    }
+    Compare(Member(inner, "additionalProperties"), Member(outer, "additionalProperties"),
+            StrCat(path, "/(any other)"));
+  }
+
+  SchemaBudget budget_{kMaxSchemaSteps};
+  int widened_ = 0;
+  std::vector<SchemaFault> faults_;
+};
+
+}  // namespace
+
+std::vector<SchemaFault> FindNarrowing(const json& inner, const json& outer) {
+  Comparison comparison;
+  comparison.Contained(inner, outer, "");
+  std::vector<SchemaFault> faults = comparison.Take();
+  if (faults.size() > kMaxSchemaFaults) faults.resize(kMaxSchemaFaults);
+  return faults;
+}
+
+}  // namespace caxton::examine

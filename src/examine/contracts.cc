@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "contracts.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
+#include "caxton/model/text.h"
+#include "containment.h"
+#include "manifest.h"
+#include "schema.h"
+
+namespace caxton::examine {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::string_view kJsonType = "application/json";
+
+void ReadSchemas(const json& manifest, const char* field, const std::string& place, json* out,
+                 Findings* findings) {
+  const auto found = manifest.find(field);
+  if (found == manifest.end()) return;
+  if (!found->is_object()) {
+    findings->Error("BAD_SCHEMA", place,
+                    StrCat("the manifest's \"", field, "\" is no object of schemas"),
+                    StrCat("write {\"", field, "\": {\"REQUEST\": {\"type\": \"object\"}}}"));
+    return;
+  }
+  *out = json::object();
+  for (const auto& [name, schema] : found->items()) {
+    const std::string path = StrCat(field, "/", Shown(name));
+    if (!ParsePerformative(name).ok()) {
+      findings->Error("BAD_SCHEMA", path, StrCat("there is no performative ", Quoted(name)),
+                      "name each schema by the performative of its messages: REQUEST, INFORM, ...");
+      continue;
+    }
+    const std::vector<SchemaFault> faults = CheckSchema(schema);
+    for (const SchemaFault& fault : faults) {
+      findings->Error("BAD_SCHEMA", StrCat(path, fault.path),
+                      StrCat("the schema is malformed: ", fault.reason),
+                      "correct it as JSON Schema says");
+    }
+    if (faults.empty()) (*out)[name] = schema;
+  }
+}
+
+// "" or what is wrong with it.
+std::string ReadSample(const json& item, Sample* sample) {
+  if (!item.is_object()) return "is no object";
+  Envelope& message = sample->message;
+  for (const auto& [name, value] : item.items()) {
+    if (name == "json") {
+      message.content = value.dump(-1, ' ', false, json::error_handler_t::replace);
+      if (message.content_type.empty()) message.content_type = std::string(kJsonType);
+      continue;
+    }
+    if (!value.is_string()) return StrCat("has \"", Shown(name), "\" that is no text");
+    const auto& text = value.get_ref<const std::string&>();
+    if (name == "name") {
+      if (text.size() > kMaxSampleNameBytes) return "has a name that is too long";
+      sample->name = text;
+    } else if (name == "performative") {
+      const auto performative = ParsePerformative(text);
+      if (!performative.ok()) return StrCat("has an unknown performative ", Quoted(text));
+      message.performative = *performative;
+    } else if (name == "content") {
+      message.content = text;
+    } else if (name == "content_type") {
+      message.content_type = text;
+    } else {
+      return StrCat("has a field \"", Shown(name), "\" that means nothing");
+    }
+  }
+  return item.contains("json") && item.contains("content") ? "has both \"json\" and \"content\""
+                                                           : "";
+}
+
+void ReadSamples(const json& manifest, const std::string& place, Contracts* out,
+                 Findings* findings) {
+  const auto found = manifest.find("samples");
+  if (found == manifest.end()) return;
+  const std::string fix =
+      "write {\"name\": \"greeting\", \"performative\": \"REQUEST\", \"json\": {...}}, or "
+      "\"content\" with a text";
+  if (!found->is_array() || found->size() > kMaxManifestSamples) {
+    findings->Error("BAD_SAMPLE", place,
+                    StrCat("the manifest's \"samples\" is no list of at most ", kMaxManifestSamples,
+                           " messages"),
+                    fix);
+    return;
+  }
+  for (size_t i = 0; i < found->size(); ++i) {
+    Sample sample{.name = StrCat("samples/", i), .own = true};
+    const std::string fault = ReadSample((*found)[i], &sample);
+    if (fault.empty()) {
+      out->samples.push_back(std::move(sample));
+    } else {
+      findings->Error("BAD_SAMPLE", StrCat("samples/", i), StrCat("the sample ", fault), fix);
+    }
+  }
+}
+
+// A small value that may fit `schema`; whether it does is checked by the caller.
+json Example(const json& schema) {
+  if (!schema.is_object()) return json::object();
+  for (const char* listed : {"enum", "examples"}) {
+    if (schema.contains(listed) && schema[listed].is_array() && !schema[listed].empty()) {
+      return schema[listed][0];
+    }
+  }
+  if (schema.contains("const")) return schema["const"];
+  for (const char* name : {"anyOf", "oneOf"}) {
+    if (schema.contains(name)) return Example(schema[name][0]);
+  }
+  json type = schema.value("type", json("object"));
+  if (type.is_array()) type = type[0];
+  if (type == "string") {
+    const size_t length = schema.value("minLength", size_t{1});
+    return std::string(std::min(length, kMaxManifestBytes), 'a');
+  }
+  if (type == "integer" || type == "number") {
+    if (schema.contains("minimum")) return schema["minimum"];
+    return schema.contains("maximum") ? schema["maximum"] : json(1);
+  }
+  if (type == "boolean") return true;
+  if (type == "null") return nullptr;
+  if (type == "array") {
+    json list = json::array();
+    const size_t count = std::min<size_t>(schema.value("minItems", size_t{0}), 16);
+    const json items = schema.value("items", json(true));
+    for (size_t i = 0; i < count; ++i) list.push_back(Example(items));
+    return list;
+  }
+  json object = json::object();
+  const json properties = schema.value("properties", json::object());
+  for (const auto& [name, part] : properties.items()) object[name] = Example(part);
+  return object;
+}
+
+void CheckOutput(const Contracts& contracts, Performative performative, std::string_view content,
+                 const std::string& place, Findings* findings) {
+  const std::string name(PerformativeName(performative));
+  const auto schema = contracts.produces.find(name);
+  if (schema == contracts.produces.end()) {
+    findings->Warning("UNDECLARED_OUTPUT", place,
+                      StrCat("the agent sent a ", name, ", which its \"produces\" does not name"),
+                      StrCat("add \"", name, "\" to \"produces\""));
+    return;
+  }
+  const std::string fix = "correct the agent, or the schema in \"produces\"";
+  if (JsonDepth(content) > kMaxContentDepth) {
+    findings->Error("OUTPUT_MISMATCH", place,
+                    StrCat("the ", name, " nests deeper than ", kMaxContentDepth), fix);
+    return;
+  }
+  const json value = json::parse(content, nullptr, false);
+  if (value.is_discarded()) {
+    if (IsAnything(*schema)) return;
+    findings->Error("OUTPUT_MISMATCH", place,
+                    StrCat("the ", name, " is not JSON, but \"produces\" has a schema for it"),
+                    fix);
+    return;
+  }
+  SchemaBudget budget(kMaxSchemaSteps);
+  SchemaFault fault;
+  switch (ValueFits(*schema, value, &budget, &fault)) {
+    case Verdict::kYes:
+      return;
+    case Verdict::kNo:
+      findings->Error(
+          "OUTPUT_MISMATCH", StrCat(place, ", ", name, " ", fault.path),
+          StrCat("what the agent sent does not fit its \"produces\": it ", fault.reason), fix);
+      return;
+    case Verdict::kUndecided:
+      findings->Warning("OUTPUT_UNDECIDED", StrCat(place, ", ", name, " ", fault.path),
+                        StrCat("whether what it sent fits cannot be decided: ", fault.reason),
+                        "use the keywords that docs name, or check it yourself");
+      return;
+  }
+}
+
+struct Change {
+  const char* field;
+  const CompareOptions& options;
+  Findings* findings;
+
+  void Tell(const std::string& name, const SchemaFault& fault) const {
+    const std::string place = StrCat(field, "/", name, fault.path);
+    const std::string message =
+        fault.undecided
+            ? StrCat(
+                  "whether it is compatible with the live revision cannot be decided, so it is "
+                  "refused: ",
+                  fault.reason)
+            : StrCat("not compatible with the live revision: ", fault.reason);
+    const char* code = fault.undecided ? "CONTRACT_UNDECIDED" : "CONTRACT_BROKEN";
+    if (options.allow_breaking) {
+      findings->Warning(code, place, StrCat(message, " (let through by --allow-breaking)"), "");
+    } else {
+      findings->Error(code, place, message,
+                      "keep accepting what was accepted and sending what was sent, or deploy with "
+                      "--allow-breaking");
+    }
+  }
+};
+
+const json* SchemaOf(const json& all, const std::string& name) {
+  const auto found = all.find(name);
+  return found == all.end() ? nullptr : &*found;
+}
+
+// Every type that `before` allows has to fit `after`. `before` and `after` null: anything.
+void CompareConsumes(const json& before, const json& after, const Change& change) {
+  if (after.is_null()) return;
+  if (before.is_null()) {
+    change.Tell("", {"", "it took every message until now, and names what it takes now", false});
+    return;
+  }
+  for (const auto& [name, schema] : before.items()) {
+    const json* now = SchemaOf(after, name);
+    if (now == nullptr) {
+      change.Tell(name, {"", "this type of message was removed", false});
+      continue;
+    }
+    for (const SchemaFault& fault : FindNarrowing(schema, *now)) change.Tell(name, fault);
+  }
+}
+
+void CompareProduces(const json& before, const json& after, const Change& change) {
+  if (before.is_null()) return;
+  if (after.is_null()) {
+    change.Tell("", {"", "it named what it sends until now, and may send anything now", false});
+    return;
+  }
+  for (const auto& [name, schema] : after.items()) {
+    const json* old = SchemaOf(before, name);
+    if (old == nullptr) {
+      change.Tell(name, {"", "this type of message was not sent before", false});
+      continue;
+    }
+    for (SchemaFault fault : FindNarrowing(schema, *old)) {
+      fault.reason =
+          StrCat("receivers of the old messages do not accept all new ones: ", fault.reason);
+      change.Tell(name, fault);
+    }
+  }
+}
+
+}  // namespace
+
+bool IsAnything(const json& schema) {
+  return schema.is_boolean() ? schema.get<bool>() : schema.empty();
+}
+
+Contracts ReadContracts(std::string_view text, std::string_view place, Findings* findings) {
+  Contracts out;
+  const json manifest = json::parse(text, nullptr, false);
+  if (!manifest.is_object()) return out;  // told by ReadManifest
+  const std::string where(place);
+  ReadSchemas(manifest, "consumes", where, &out.consumes, findings);
+  ReadSchemas(manifest, "produces", where, &out.produces, findings);
+  ReadSamples(manifest, where, &out, findings);
+  return out;
+}
+
+std::vector<Sample> GenerateSamples(const Contracts& contracts) {
+  std::vector<Sample> out;
+  if (!contracts.consumes.is_object()) return out;
+  for (const auto& [name, schema] : contracts.consumes.items()) {
+    const json value = Example(schema);
+    SchemaBudget budget(kMaxSchemaSteps);
+    SchemaFault fault;
+    if (ValueFits(schema, value, &budget, &fault) != Verdict::kYes) continue;
+    Sample sample{.name = StrCat("generated/", name)};
+    sample.message.performative = *ParsePerformative(name);
+    sample.message.content = value.dump(-1, ' ', false, json::error_handler_t::replace);
+    sample.message.content_type = std::string(kJsonType);
+    out.push_back(std::move(sample));
+  }
+  return out;
+}
+
+void CheckOutputs(const Contracts& contracts, const std::vector<SampleRun>& runs,
+                  Findings* findings) {
+  if (!contracts.produces.is_object()) return;
+  for (const SampleRun& run : runs) {
+    const std::string place = StrCat("sample ", run.name);
+    if (run.result.reply.has_value()) {
+      CheckOutput(contracts, run.result.reply->performative, run.result.reply->content, place,
+                  findings);
+    }
+    for (const OutgoingMessage& sent : run.result.sends) {
+      CheckOutput(contracts, sent.performative, sent.content, place, findings);
+    }
+  }
+}
+
+void CompareWithLive(const Contracts& contracts, const CompareOptions& options,
+                     Findings* findings) {
+  if (options.live_manifest.empty() || JsonDepth(options.live_manifest) > kMaxManifestDepth) return;
+  Findings unused;  // the live revision was accepted: its own faults are not this one's
+  const Contracts live = ReadContracts(options.live_manifest, "", &unused);
+  CompareConsumes(live.consumes, contracts.consumes, {"consumes", options, findings});
+  CompareProduces(live.produces, contracts.produces, {"produces", options, findings});
+}
+
+}  // namespace caxton::examine

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The sandbox stage: an agent handles sample messages, each in a fresh instance and twice, and
+// nothing that it sends leaves. Private to src/examine.
+//
+// Lifecycle: RunSandbox on a module that was initialized once. Thread rule: function; the engine's
+// epoch must be ticking (EpochTicker), or an endless loop is ended by its fuel only.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "caxton/base/clock.h"
+#include "caxton/model/envelope.h"
+#include "caxton/model/examine_report.h"
+#include "caxton/model/step.h"
+#include "caxton/wasm/instance.h"
+#include "caxton/wasm/module.h"
+#include "findings.h"
+
+namespace caxton::examine {
+
+struct Sample {
+  std::string name;
+  Envelope message;
+  bool own = false;      // the manifest's: it must be handled
+  bool hostile = false;  // the agent is right to reject it
+};
+
+struct SampleRun {
+  std::string name;
+  StepResult result;
+};
+
+struct SandboxOptions {
+  const wasm::Module& module;
+  const wasm::AgentConfig& config;
+  const Clock& clock;
+};
+
+// Empty, large, not UTF-8, deeply nested.
+std::vector<Sample> HostileSamples(const wasm::AgentConfig& config);
+
+// Runs every sample; faults into `*findings`, figures into `*stats`.
+std::vector<SampleRun> RunSandbox(const SandboxOptions& options, const std::vector<Sample>& samples,
+                                  Findings* findings, ModuleStats* stats);
+
+}  // namespace caxton::examine

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schema.h"
+
+#include <algorithm>
+#include <array>
+
+#include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
+#include "findings.h"
+
+namespace caxton::examine {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
+constexpr std::array kAnnotations = {"title",    "description", "default",   "examples",
+                                     "$schema",  "$id",         "$comment",  "format",
+                                     "readOnly", "writeOnly",   "deprecated"};
+constexpr std::array kDecidable = {"type",     "properties", "required",  "additionalProperties",
+                                   "enum",     "const",      "items",     "minimum",
+                                   "maximum",  "minLength",  "maxLength", "minItems",
+                                   "maxItems", "anyOf",      "oneOf"};
+
+template <typename List>
+bool In(const List& list, std::string_view name) {
+  return std::find(list.begin(), list.end(), name) != list.end();
+}
+
+size_t CodePoints(std::string_view text) {
+  return static_cast<size_t>(std::count_if(
+      text.begin(), text.end(), [](char c) { return (static_cast<uint8_t>(c) & 0xc0) != 0x80; }));
+}
+
+bool IsTypeName(const json& value) {
+  return value.is_string() && In(kTypes, value.get_ref<const std::string&>());
+}
+
+class Checker final {
+ public:
+  void Check(const json& schema, const std::string& path) {
+    if (faults_.size() >= kMaxSchemaFaults) return;
+    if (schema.is_boolean()) return;
+    if (!schema.is_object()) return Fault(path, "a schema is an object, or true or false");
+    for (const auto& [name, value] : schema.items()) Keyword(name, value, StrCat(path, "/", name));
+  }
+
+  std::vector<SchemaFault> Take() { return std::move(faults_); }
+
+ private:
+  void Fault(const std::string& path, std::string reason) {
+    if (faults_.size() < kMaxSchemaFaults) faults_.push_back({Shown(path), std::move(reason)});
+  }
+
+  void Keyword(const std::string& name, const json& value, const std::string& path) {
+    if (name == "type") return Type(value, path);
+    if (name == "properties") return Map(value, path);
+    if (name == "items" || name == "additionalProperties") return Check(value, path);
+    if (name == "anyOf" || name == "oneOf") return List(value, path);
+    if (name == "required") {
+      const bool good = value.is_array() && std::all_of(value.begin(), value.end(), [](auto& item) {
+                          return item.is_string();
+                        });
+      if (!good) Fault(path, "is no list of names");
+    } else if (name == "enum") {
+      if (!value.is_array() || value.empty()) Fault(path, "is no list of values");
+    } else if (name == "minimum" || name == "maximum") {
+      if (!value.is_number()) Fault(path, "is no number");
+    } else if (name == "minLength" || name == "maxLength" || name == "minItems" ||
+               name == "maxItems") {
+      if (!value.is_number_unsigned()) Fault(path, "is no count");
+    } else if (name == "pattern") {
+      if (!value.is_string()) Fault(path, "is no text");
+    }
+  }
+
+  void Type(const json& value, const std::string& path) {
+    const bool good = IsTypeName(value) || (value.is_array() && !value.empty() &&
+                                            std::all_of(value.begin(), value.end(), IsTypeName));
+    if (!good) {
+      Fault(path, "names no type: use object, array, string, number, integer, boolean or null");
+    }
+  }
+
+  void Map(const json& value, const std::string& path) {
+    if (!value.is_object()) return Fault(path, "is no object of schemas");
+    for (const auto& [name, schema] : value.items()) Check(schema, StrCat(path, "/", name));
+  }
+
+  void List(const json& value, const std::string& path) {
+    if (!value.is_array() || value.empty()) return Fault(path, "is no list of schemas");
+    for (size_t i = 0; i < value.size(); ++i) Check(value[i], StrCat(path, "/", i));
+  }
+
+  std::vector<SchemaFault> faults_;
+};
+
+class Fitter final {
+ public:
+  Fitter(SchemaBudget* budget, SchemaFault* fault) : budget_(budget), fault_(fault) {}
+
+  Verdict Fits(const json& schema, const json& value, const std::string& path) {
+    if (!budget_->Take()) return Undecided(path, "it takes too much work to decide");
+    if (schema.is_boolean()) {
+      return schema.get<bool>() ? Verdict::kYes : No(path, "nothing is allowed here");
+    }
+    // A certain "no" counts more than what stays open.
+    Verdict all = Verdict::kYes;
+    SchemaFault open;
+    for (const auto& [name, rule] : schema.items()) {
+      const Verdict one = Keyword(schema, name, rule, value, path);
+      if (one == Verdict::kNo) return one;
+      if (one == Verdict::kUndecided && all == Verdict::kYes) {
+        all = one;
+        open = *fault_;
+      }
+    }
+    if (all == Verdict::kUndecided) *fault_ = open;
+    return all;
+  }
+
+ private:
+  Verdict No(const std::string& path, std::string reason) {
+    *fault_ = {Shown(path), std::move(reason)};
+    return Verdict::kNo;
+  }
+  Verdict Undecided(const std::string& path, std::string reason) {
+    *fault_ = {Shown(path), std::move(reason), true};
+    return Verdict::kUndecided;
+  }
+
+  Verdict Keyword(const json& schema, const std::string& name, const json& rule, const json& value,
+                  const std::string& path) {
+    if (name == "type") {
+      const json list = rule.is_array() ? rule : json::array({rule});
+      for (const json& type : list) {
+        if (HasType(value, type.get_ref<const std::string&>())) return Verdict::kYes;
+      }
+      return No(path, StrCat("is ", value.type_name(), ", not ", Shown(rule.dump())));
+    }
+    if (name == "const") {
+      return value == rule ? Verdict::kYes : No(path, StrCat("is not ", Shown(rule.dump())));
+    }
+    if (name == "enum") {
+      const bool found = std::find(rule.begin(), rule.end(), value) != rule.end();
+      return found ? Verdict::kYes : No(path, StrCat("is none of ", Shown(rule.dump())));
+    }
+    if (name == "anyOf" || name == "oneOf") return Branches(name, rule, value, path);
+    if (IsAnnotation(name)) return Verdict::kYes;
+    if (!IsDecidable(name)) {
+      return Undecided(path, StrCat("\"", Shown(name), "\" is not understood here"));
+    }
+    if (value.is_object()) return Object(schema, name, rule, value, path);
+    if (value.is_array()) return Array(name, rule, value, path);
+    return Scalar(name, rule, value, path);
+  }
+
+  Verdict Scalar(const std::string& name, const json& rule, const json& value,
+                 const std::string& path) {
+    bool good = true;
+    if (value.is_number()) {
+      if (name == "minimum") good = value >= rule;
+      if (name == "maximum") good = value <= rule;
+    } else if (value.is_string()) {
+      const size_t length = CodePoints(value.get_ref<const std::string&>());
+      if (name == "minLength") good = length >= rule.get<size_t>();
+      if (name == "maxLength") good = length <= rule.get<size_t>();
+    }
+    return good ? Verdict::kYes : No(path, StrCat("breaks ", name, " ", Shown(rule.dump())));
+  }
+
+  Verdict Array(const std::string& name, const json& rule, const json& value,
+                const std::string& path) {
+    if ((name == "minItems" && value.size() < rule.get<size_t>()) ||
+        (name == "maxItems" && value.size() > rule.get<size_t>())) {
+      return No(path, StrCat("has ", value.size(), " items and breaks ", name));
+    }
+    Verdict all = Verdict::kYes;
+    if (name != "items") return all;
+    for (size_t i = 0; i < value.size() && all == Verdict::kYes; ++i) {
+      all = Fits(rule, value[i], StrCat(path, "/", i));
+    }
+    return all;
+  }
+
+  Verdict Object(const json& schema, const std::string& name, const json& rule, const json& value,
+                 const std::string& path) {
+    if (name == "required") {
+      for (const json& key : rule) {
+        const auto& text = key.get_ref<const std::string&>();
+        if (!value.contains(text)) return No(StrCat(path, "/", text), "is missing");
+      }
+      return Verdict::kYes;
+    }
+    if (name != "properties" && name != "additionalProperties") return Verdict::kYes;
+    Verdict all = Verdict::kYes;
+    for (const auto& [key, item] : value.items()) {
+      const bool named = schema.contains("properties") && schema["properties"].contains(key);
+      if (named != (name == "properties")) continue;
+      all = Fits(named ? rule[key] : rule, item, StrCat(path, "/", key));
+      if (all != Verdict::kYes) return all;
+    }
+    return all;
+  }
+
+  Verdict Branches(const std::string& name, const json& rule, const json& value,
+                   const std::string& path) {
+    size_t fit = 0, open = 0;
+    for (const json& branch : rule) {
+      const Verdict one = Fits(branch, value, path);
+      if (one == Verdict::kYes) ++fit;
+      if (one == Verdict::kUndecided) ++open;
+    }
+    const bool any = name == "anyOf";
+    if (any ? fit > 0 : (fit == 1 && open == 0)) return Verdict::kYes;
+    if (open > 0 && (any || fit <= 1)) return Undecided(path, StrCat(name, " cannot be decided"));
+    return No(path, StrCat("fits ", fit, " branches of ", name));
+  }
+
+  SchemaBudget* const budget_;
+  SchemaFault* const fault_;
+};
+
+}  // namespace
+
+bool IsAnnotation(std::string_view keyword) { return In(kAnnotations, keyword); }
+bool IsDecidable(std::string_view keyword) { return In(kDecidable, keyword); }
+
+bool HasType(const json& value, std::string_view type) {
+  if (type == "object") return value.is_object();
+  if (type == "array") return value.is_array();
+  if (type == "string") return value.is_string();
+  if (type == "boolean") return value.is_boolean();
+  if (type == "null") return value.is_null();
+  if (type == "number") return value.is_number();
+  if (type != "integer") return false;
+  if (value.is_number_integer()) return true;
+  // 2.0 is an integer too; beyond 2^53 every double is.
+  if (!value.is_number_float()) return false;
+  const double number = value.get<double>();
+  return number == static_cast<double>(static_cast<int64_t>(
+                       std::clamp(number, -9007199254740992.0, 9007199254740992.0)));
+}
+
+std::vector<SchemaFault> CheckSchema(const json& schema) {
+  Checker checker;
+  checker.Check(schema, "");
+  return checker.Take();
+}
+
+Verdict ValueFits(const json& schema, const json& value, SchemaBudget* budget, SchemaFault* fault) {
+  return Fitter(budget, fault).Fits(schema, value, "");
+}
+
+}  // namespace caxton::examine

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schema.h"
+
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
+#include "containment.h"
+
+namespace caxton::examine {
+namespace {
+
+using nlohmann::json;
+
+Verdict Fits(const char* schema, const char* value) {
+  SchemaBudget budget(kMaxSchemaSteps);
+  SchemaFault fault;
+  return ValueFits(json::parse(schema), json::parse(value), &budget, &fault);
+}
+
+TEST(SchemaTest, ValuesFitOrDoNot) {
+  const struct {
+    const char* schema;
+    const char* value;
+    Verdict verdict;
+  } cases[] = {
+      {"true", "1", Verdict::kYes},
+      {"false", "1", Verdict::kNo},
+      {R"({"type":"integer"})", "2.0", Verdict::kYes},
+      {R"({"type":"integer"})", "2.5", Verdict::kNo},
+      {R"({"type":["string","null"]})", "null", Verdict::kYes},
+      {R"({"minimum":1,"maximum":3})", "4", Verdict::kNo},
+      {R"({"minLength":2})", R"("é")", Verdict::kNo},
+      {R"({"required":["a"]})", "{}", Verdict::kNo},
+      {R"({"properties":{"a":{"type":"string"}}})", R"({"a":1})", Verdict::kNo},
+      {R"({"properties":{"a":{}},"additionalProperties":false})", R"({"b":1})", Verdict::kNo},
+      {R"({"items":{"enum":[1,2]}})", "[1,3]", Verdict::kNo},
+      {R"({"anyOf":[{"type":"string"},{"type":"null"}]})", "null", Verdict::kYes},
+      {R"({"oneOf":[{"type":"number"},{"type":"integer"}]})", "1", Verdict::kNo},
+      {R"({"pattern":"(a+)+$"})", R"("aaaaaaaaaaaaaaaaaaaaaaaa!")", Verdict::kUndecided},
+      {R"({"pattern":"a","type":"null"})", R"("a")", Verdict::kNo},
+  };
+  for (const auto& c : cases) EXPECT_EQ(Fits(c.schema, c.value), c.verdict) << c.schema;
+}
+
+TEST(SchemaTest, MalformedSchemasAreToldByPath) {
+  const auto faults = CheckSchema(json::parse(
+      R"({"type":"strnig","required":"a","properties":{"p":{"minLength":-1}},"anyOf":[]})"));
+  ASSERT_EQ(faults.size(), 4u);
+  json many = json::object();
+  for (int i = 0; i < 100; ++i) many[StrCat("p", i)] = 7;
+  EXPECT_EQ(CheckSchema({{"properties", many}}).size(), kMaxSchemaFaults);
+}
+
+TEST(SchemaTest, WorkIsBounded) {
+  SchemaFault fault;
+  SchemaBudget budget(10);
+  const json list = json::array({1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1});
+  EXPECT_EQ(ValueFits({{"items", {{"type", "integer"}}}}, list, &budget, &fault),
+            Verdict::kUndecided);
+  EXPECT_TRUE(fault.undecided);
+}
+
+enum class Is { kContained, kNot, kOpen };
+
+Is Contained(const char* inner, const char* outer) {
+  const auto faults = FindNarrowing(json::parse(inner), json::parse(outer));
+  if (faults.empty()) return Is::kContained;
+  for (const SchemaFault& fault : faults) {
+    if (!fault.undecided) return Is::kNot;
+  }
+  return Is::kOpen;
+}
+
+TEST(ContainmentTest, UsualKeywords) {
+  const struct {
+    const char* inner;
+    const char* outer;
+    Is is;
+  } cases[] = {
+      {R"({"type":"string"})", "{}", Is::kContained},
+      {"{}", R"({"type":"string"})", Is::kNot},
+      {R"({"type":"integer"})", R"({"type":"number"})", Is::kContained},
+      {R"({"type":"number"})", R"({"type":"integer"})", Is::kNot},
+      {R"({"type":"integer","minimum":2})", R"({"type":"integer","minimum":1})", Is::kContained},
+      {R"({"type":"integer","minimum":1})", R"({"type":"integer","minimum":2})", Is::kNot},
+      {R"({"type":"string","maxLength":9})", R"({"type":"string","maxLength":8})", Is::kNot},
+      {R"({"type":"string"})", R"({"type":"string","minLength":0})", Is::kContained},
+      {R"({"enum":[1,2]})", R"({"type":"integer"})", Is::kContained},
+      {R"({"enum":[1,"a"]})", R"({"type":"integer"})", Is::kNot},
+      {R"({"enum":[1,2]})", R"({"enum":[1,2,3]})", Is::kContained},
+      {R"({"type":"string"})", R"({"enum":["a"]})", Is::kNot},
+      {R"({"type":"boolean"})", R"({"enum":[true,false]})", Is::kOpen},
+      {R"({"type":"object","required":["a"]})", R"({"type":"object"})", Is::kContained},
+      {R"({"type":"object"})", R"({"type":"object","required":["a"]})", Is::kNot},
+      {R"({"type":"object"})", R"({"type":"object","additionalProperties":false})", Is::kNot},
+      {R"({"type":"array","items":{"type":"null"}})", R"({"type":"array"})", Is::kContained},
+      {R"({"type":"array"})", R"({"type":"array","items":{"type":"null"}})", Is::kNot},
+      {R"({"type":"null"})", R"({"anyOf":[{"type":"string"},{"type":"null"}]})", Is::kContained},
+      {R"({"anyOf":[{"type":"string"},{"type":"null"}]})", R"({"type":"string"})", Is::kNot},
+      {R"({"type":["string","null"]})", R"({"anyOf":[{"type":"string"},{"type":"null"}]})",
+       Is::kOpen},
+      {R"({"type":"null"})", R"({"oneOf":[{"type":"null"},{"type":"string"}]})", Is::kContained},
+      {R"({"type":"null"})", R"({"oneOf":[{"type":"null"},{}]})", Is::kOpen},
+      {R"({"type":"string","pattern":"a"})", R"({"type":"string","pattern":"a"})", Is::kContained},
+      {R"({"type":"string","pattern":"a"})", R"({"type":"string"})", Is::kContained},
+      {R"({"type":"string","pattern":"a"})", R"({"type":"string","pattern":"b"})", Is::kOpen},
+      {R"({"type":"string","pattern":"a"})", R"({"type":"null"})", Is::kOpen},
+      {R"({"not":{}})", R"({"type":"null"})", Is::kOpen},
+  };
+  for (const auto& c : cases) {
+    EXPECT_EQ(Contained(c.inner, c.outer), c.is) << c.inner << " in " << c.outer;
+  }
+}
+
+TEST(ContainmentTest, NarrowingIsNamedByPath) {
+  const auto faults =
+      FindNarrowing(json::parse(R"({"type":"object","properties":{"order":{"properties":{"n":{
+          "type":["integer","string"]}}}}})"),
+                    json::parse(R"({"type":"object","properties":{"order":{"properties":{"n":{
+          "type":"integer"}}}}})"));
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].path, "/order/n");
+  EXPECT_NE(faults[0].reason.find("string"), std::string::npos);
+}
+
+// Branches in branches: the work doubles with each level, and is cut off.
+TEST(ContainmentTest, WorkIsBounded) {
+  json inner = {{"type", "string"}, {"maxLength", 5}};
+  json outer = {{"type", "string"}, {"pattern", "a"}};
+  for (int i = 0; i < 12; ++i) {
+    inner = {{"anyOf", {inner, inner, {{"type", "null"}}}}};
+    outer = {{"anyOf", {outer, outer, {{"pattern", "b"}}}}};
+  }
+  const auto faults = FindNarrowing(inner, outer);
+  ASSERT_FALSE(faults.empty());
+  EXPECT_LE(faults.size(), kMaxSchemaFaults);
+}
+
+}  // namespace
+}  // namespace caxton::examine
