@@ -173,7 +173,8 @@ class MessagingService final : public v1::Messaging::CallbackService {
         return done(absl::InvalidArgumentError("select dead letters by message ids or by agent"),
                     0);
       }
-      auto found = std::make_shared<std::vector<FoundDeadLetter>>();
+      auto work = std::make_shared<Work>();
+      std::vector<FoundDeadLetter>* found = &work->found;
       absl::Status read = Scan(selection.agent(), [&](FoundDeadLetter dead) {
         if (ids.empty() || ids.contains(dead.record.envelope.id)) found->push_back(std::move(dead));
         return ids.empty() || found->size() < ids.size();
@@ -184,24 +185,48 @@ class MessagingService final : public v1::Messaging::CallbackService {
                        "`caxton dlq list` shows what there is");
       }
       if (!read.ok()) return done(read, 0);
-      Next(found, 0, retry, done);
+      work->retry = retry;
+      work->done = done;
+      Next(work, 0);
     });
   }
 
-  // One after the other, so that they keep their order.
-  void Next(const std::shared_ptr<std::vector<FoundDeadLetter>>& found, size_t at, bool retry,
-            const Counted& done) {
-    if (at == found->size()) return done(absl::OkStatus(), static_cast<int64_t>(at));
-    const FoundDeadLetter& dead = (*found)[at];
-    auto then = [this, found, at, retry, done](absl::Status status) {
-      if (!status.ok()) return done(status, static_cast<int64_t>(at));
-      c_->reader->Post([this, found, at, retry, done] { Next(found, at + 1, retry, done); });
+  // One after the other, so that they keep their order. One that cannot be retried does not keep
+  // the others from it: they are told of at the end.
+  struct Work {
+    std::vector<FoundDeadLetter> found;
+    bool retry = false;
+    int64_t count = 0;
+    absl::Status first_fault;
+    int64_t faults = 0;
+    Counted done;
+  };
+  void Next(const std::shared_ptr<Work>& work, size_t at) {
+    if (at == work->found.size()) return work->done(Outcome(*work), work->count);
+    const FoundDeadLetter& dead = work->found[at];
+    auto then = [this, work, at](absl::Status status) {
+      if (status.ok()) {
+        ++work->count;
+      } else if (work->faults++ == 0) {
+        work->first_fault = Annotate(status, work->found[at].record.envelope.id);
+      }
+      c_->reader->Post([this, work, at] { Next(work, at + 1); });
     };
-    if (retry) {
+    if (work->retry) {
       c_->deps.router->RetryDeadLetter(dead.id, dead.seq, then);
     } else {
       c_->deps.router->DropDeadLetter(dead.id, dead.seq, then);
     }
+  }
+  static absl::Status Outcome(const Work& work) {
+    if (work.faults == 0) return absl::OkStatus();
+    if (work.count == 0 && work.faults == 1) return work.first_fault;
+    const char* verb = work.retry ? " retried" : " dropped";
+    absl::Status status(work.first_fault.code(),
+                        AbslView(StrCat(work.count, verb, ", ", work.faults,
+                                        " not; the first: ", StdView(work.first_fault.message()))));
+    return WithFix(WithReason(std::move(status), ReasonOf(work.first_fault)),
+                   "the others are still there: `caxton dlq list` shows them");
   }
 
   ServiceContext* c_;

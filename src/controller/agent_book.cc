@@ -32,6 +32,7 @@ void AgentBook::Load(const journal::JournalImage& image) {
     entry->record = record;
     entry->route.agent = record.id;
     entry->load->retain.store(record.retain);
+    entry->closed = record.removing != 0;
     by_name_[record.name] = record.id;
     by_id_[record.id] = std::move(entry);
   }

@@ -314,14 +314,34 @@ void ControllerImpl::OnRemove(const std::string& name, router::RemoveMode mode,
   }
   agent->closed = true;
   PublishAgent(agent);
-  const int64_t deadline_ns = d_.clock->MonoNanos() + kMaxDrainNs;
+  RecordRemoval(agent, mode,
+                [this, id = agent->record.id, mode, counters, done = std::move(done)]() mutable {
+                  RemoveOutcome outcome;
+                  if (mode == router::RemoveMode::kDrain) {
+                    outcome.drained = static_cast<int64_t>(counters.waiting);
+                  }
+                  BeginRemoval(id, mode, outcome, std::move(done));
+                });
+}
+
+void ControllerImpl::BeginRemoval(AgentId id, router::RemoveMode mode, RemoveOutcome outcome,
+                                  Done<RemoveOutcome> done) {
   if (mode == router::RemoveMode::kDrain) {
-    AwaitDrained(agent->record.id, mode,
-                 RemoveOutcome{.drained = static_cast<int64_t>(counters.waiting)}, deadline_ns,
-                 std::move(done));
-    return;
+    AwaitDrained(id, mode, outcome, d_.clock->MonoNanos() + kMaxDrainNs, std::move(done));
+  } else {
+    Discard(id, mode, outcome, std::move(done));
   }
-  Discard(agent->record.id, mode, {}, std::move(done));
+}
+
+void ControllerImpl::RecordRemoval(AgentEntry* agent, std::optional<router::RemoveMode> mode,
+                                   absl::AnyInvocable<void()> then) {
+  agent->record.removing = mode.has_value() ? static_cast<uint8_t>(*mode) + 1 : 0;
+  journal::CommitOp op;
+  std::string bytes;
+  journal::Encode(agent->record, &bytes);
+  op.rows.Put(journal::Table::kAgents, journal::AgentKey(agent->record.id), std::move(bytes));
+  op.durable = [this, then = std::move(then)]() mutable { OnStrand(std::move(then)); };
+  d_.journal->committer().Submit(std::move(op));
 }
 
 void ControllerImpl::AwaitDrained(AgentId id, router::RemoveMode mode, RemoveOutcome outcome,
@@ -332,10 +352,12 @@ void ControllerImpl::AwaitDrained(AgentId id, router::RemoveMode mode, RemoveOut
   if (d_.clock->MonoNanos() >= deadline_ns) {
     agent->closed = false;
     PublishAgent(agent);
-    return done(WithFix(WithReason(absl::DeadlineExceededError(
-                                       "its messages were not handled within 10m; it stays"),
-                                   "DRAIN_TIMEOUT"),
-                        "remove it with --dead-letter or --purge"));
+    return RecordRemoval(agent, std::nullopt, [done = std::move(done)]() mutable {
+      done(WithFix(WithReason(absl::DeadlineExceededError(
+                                  "its messages were not handled within 10m; it stays"),
+                              "DRAIN_TIMEOUT"),
+                   "remove it with --dead-letter or --purge"));
+    });
   }
   d_.executor->PostAfter(kDrainPollNs,
                          [this, id, mode, outcome, deadline_ns, done = std::move(done)]() mutable {

@@ -203,6 +203,11 @@ class ControllerImpl final : public Controller {
   void Redeploy(AgentEntry* agent, RevisionNumber to, Done<RollbackOutcome> done);
   absl::StatusOr<RevisionNumber> RollbackTarget(const AgentEntry& agent, RevisionNumber to);
   bool Restorable(const AgentEntry& agent, RevisionNumber number) const;
+  // What the record says while a removal is under way, so that a restart goes on with it.
+  void RecordRemoval(AgentEntry* agent, std::optional<router::RemoveMode> mode,
+                     absl::AnyInvocable<void()> then);
+  void BeginRemoval(AgentId id, router::RemoveMode mode, RemoveOutcome outcome,
+                    Done<RemoveOutcome> done);
   void OnRemove(const std::string& name, router::RemoveMode mode, Done<RemoveOutcome> done);
   void AwaitDrained(AgentId id, router::RemoveMode mode, RemoveOutcome outcome, int64_t deadline_ns,
                     Done<RemoveOutcome> done);
@@ -212,6 +217,7 @@ class ControllerImpl final : public Controller {
   static void EraseRows(AgentId id, journal::RowBatch* rows);
 
   // -- reads.cc
+  void ShowSettled(std::string target, int polls, Done<DeploymentView> done);
   DeploymentView ViewOf(const Run& run);
   AgentView ViewOf(const AgentEntry& agent);
   void Notify(const Run& run, bool transition);

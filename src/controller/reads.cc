@@ -60,12 +60,22 @@ AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
   return view;
 }
 
+// While a record is on its way to the disk and its effects are not begun, the state is not yet
+// true: who reads RUNNING may send messages. A view waits for that, though never for long.
 void ControllerImpl::GetDeployment(std::string target, Done<DeploymentView> done) {
   OnStrand([this, target = std::move(target), done = std::move(done)]() mutable {
-    absl::StatusOr<Run*> run = FindTarget(target);
-    if (!run.ok()) return done(run.status());
-    done(ViewOf(**run));
+    ShowSettled(std::move(target), kMaxReadPolls, std::move(done));
   });
+}
+
+void ControllerImpl::ShowSettled(std::string target, int polls, Done<DeploymentView> done) {
+  absl::StatusOr<Run*> run = FindTarget(target);
+  if (!run.ok()) return done(run.status());
+  if (!(*run)->busy || polls == 0 || stopped_) return done(ViewOf(**run));
+  d_.executor->PostAfter(
+      kBusyPollNs, [this, target = std::move(target), polls, done = std::move(done)]() mutable {
+        ShowSettled(std::move(target), polls - 1, std::move(done));
+      });
 }
 
 void ControllerImpl::ListDeployments(std::string name, Done<std::vector<DeploymentView>> done) {

@@ -77,6 +77,12 @@ void ControllerImpl::StartServing() {
       return !a->queued.empty() && (b->queued.empty() || a->queued.back() < b->queued.back());
     });
     for (AgentEntry* agent : agents) ResumeQueue(agent);
+    for (AgentEntry* agent : agents) {
+      if (agent->record.removing == 0) continue;
+      // Whoever asked for it is gone; it goes on all the same.
+      BeginRemoval(agent->record.id, static_cast<router::RemoveMode>(agent->record.removing - 1),
+                   {}, [](absl::StatusOr<RemoveOutcome>) {});
+    }
   });
 }
 

@@ -4,6 +4,7 @@
 #include "caxton/base/status.h"
 #include "caxton/journal/limits.h"
 #include "caxton/model/limits.h"
+#include "caxton/model/text.h"
 #include "codec.h"
 
 namespace caxton::journal {
@@ -153,6 +154,7 @@ void Encode(const AgentRecord& record, std::string* out) {
   w.Bool(record.removed);
   w.Bool(record.retain);
   w.I64(record.created_ns);
+  w.U8(record.removing);
 }
 
 absl::StatusOr<AgentRecord> DecodeAgent(std::string_view bytes) {
@@ -165,7 +167,10 @@ absl::StatusOr<AgentRecord> DecodeAgent(std::string_view bytes) {
   a.removed = r.Bool();
   a.retain = r.Bool();
   a.created_ns = r.I64();
-  if (!a.id.valid() || a.name.size() > kMaxAgentNameBytes || a.next_revision == 0) r.Fail();
+  a.removing = r.U8();
+  if (!a.id.valid() || a.removing > kMaxRemovalMode || a.name.size() > kMaxAgentNameBytes ||
+      a.next_revision == 0)
+    r.Fail();
   RETURN_IF_ERROR(r.Finish("agent record"));
   return a;
 }
@@ -297,6 +302,10 @@ void Encode(const IdemRecord& record, std::string* out) {
   w.U64(record.seq.value());
   w.Bytes(record.digest);
   w.Bool(record.dead_lettered);
+  if (record.dead_lettered) {
+    w.Bytes(TruncateUtf8(record.reason, kMaxIdemTextBytes));
+    w.Bytes(TruncateUtf8(record.why, kMaxIdemTextBytes));
+  }
   WriteReply(record.reply, out);
 }
 
@@ -308,6 +317,10 @@ absl::StatusOr<IdemRecord> DecodeIdem(std::string_view bytes) {
   i.seq = Seq(r.U64());
   i.digest = r.BytesCopy();
   i.dead_lettered = r.Bool();
+  if (i.dead_lettered) {
+    i.reason = r.BytesCopy();
+    i.why = r.BytesCopy();
+  }
   i.reply = ReadReply(r);
   // A claim that is not settled has no answer yet.
   if (!i.done && (i.dead_lettered || i.reply.has_value())) r.Fail();

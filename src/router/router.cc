@@ -511,7 +511,6 @@ void RouterImpl::RetryDeadLetter(AgentId agent, Seq seq,
     return;
   }
   Envelope envelope = dead->envelope;
-  envelope.idempotency_key.clear();  // its key's answer is on record already
   envelope.deadline_ns = 0;
   MessagePtr m = Make(*route, std::move(envelope));
   SetOrigin(*tables_.Current(), m.get());

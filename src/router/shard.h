@@ -69,6 +69,8 @@ struct TakenBack {
   uint64_t redelivered = 0;
 };
 
+inline constexpr std::string_view kDeadLettered = "DEAD_LETTERED";
+
 class Shard {
  public:
   explicit Shard(ShardDeps deps);
@@ -165,8 +167,11 @@ class Shard {
                         journal::CommitOp* op);
   // The rows and counters that end `m`'s own row.
   void AddEnd(const Message& m, int completed, int dead, int dropped, journal::CommitOp* op);
-  void AddSettle(const Message& m, bool dead_lettered, const std::optional<Reply>& reply,
+  // `end`: ok, or what the sender of a message that ends unhandled is told.
+  void AddSettle(const Message& m, const absl::Status& end, const std::optional<Reply>& reply,
                  journal::CommitOp* op);
+  static absl::Status DeadLettered(const std::string& id, const std::string& why);
+  static absl::Status EndedUnhandled(const std::string& id, const journal::IdemRecord& record);
   void DeferAnswer(const MessagePtr& m, Outputs& out);
   void AnswerStep(const MessagePtr& m, Outputs& out, std::optional<Reply> reply,
                   RevisionRef revision);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
+#include "caxton/base/strings.h"
 #include "caxton/router/limits.h"
 #include "shard.h"
 
@@ -57,6 +58,18 @@ void Shard::OnClaimed(const MessagePtr& m, bool accepted) {
   }
 }
 
+// The answer that the first sender got.
+absl::Status Shard::EndedUnhandled(const std::string& id, const journal::IdemRecord& record) {
+  if (record.reason == kDeadLettered) return DeadLettered(id, record.why);
+  return WithReason(absl::DeadlineExceededError(record.why), record.reason);
+}
+
+absl::Status Shard::DeadLettered(const std::string& id, const std::string& why) {
+  return WithFix(WithReason(absl::AbortedError(why), kDeadLettered),
+                 absl::StrCat("see `caxton dlq show ", id,
+                              "`, mend the agent, then `caxton dlq retry ", id, "`"));
+}
+
 void Shard::AnswerRepeat(const MessagePtr& m, const CommitVerdict& verdict) {
   if (!m->answer) return;
   AnswerFn answer = std::exchange(m->answer, nullptr);
@@ -79,8 +92,7 @@ void Shard::AnswerRepeat(const MessagePtr& m, const CommitVerdict& verdict) {
       if (m->wants_reply) {
         replay.reply = verdict.record->reply;
         if (verdict.record->dead_lettered) {
-          replay.status =
-              WithReason(absl::AbortedError("the message became a dead letter"), "DEAD_LETTERED");
+          replay.status = EndedUnhandled(m->envelope.id, *verdict.record);
         } else if (!replay.reply.has_value()) {
           replay.status = WithReason(
               absl::FailedPreconditionError("the agent handled the message and gave no reply"),
@@ -132,11 +144,15 @@ void Shard::AddEnd(const Message& m, int completed, int dead, int dropped, Commi
   op->counters.push_back(count);
 }
 
-void Shard::AddSettle(const Message& m, bool dead_lettered, const std::optional<Reply>& reply,
+void Shard::AddSettle(const Message& m, const absl::Status& end, const std::optional<Reply>& reply,
                       CommitOp* op) {
   if (m.envelope.idempotency_key.empty()) return;
   journal::IdemRecord record{.done = true, .seq = m.seq, .digest = EnvelopeDigest(m.envelope)};
-  record.dead_lettered = dead_lettered;
+  record.dead_lettered = !end.ok();
+  if (!end.ok()) {
+    record.reason = ReasonOf(end);
+    record.why = std::string(StdView(end.message()));
+  }
   record.reply = reply;
   op->settle = journal::IdemSettle{m.agent, m.envelope.idempotency_key, std::move(record)};
 }
@@ -246,7 +262,7 @@ void Shard::CommitStep(const MessagePtr& m, StepResult result,
   op.guard = journal::StepGuard{revision, Ticket(m->ticket.load(std::memory_order_relaxed)),
                                 TicketCellOf(m)};
   AddEnd(*m, /*completed=*/1, /*dead=*/0, /*dropped=*/0, &op);
-  AddSettle(*m, /*dead_lettered=*/false, reply, &op);
+  AddSettle(*m, absl::OkStatus(), reply, &op);
   if (evidence.has_value()) op.evidence.push_back(*evidence);
   if (m->load->retain.load(std::memory_order_relaxed)) {
     op.retain.emplace_back(m->agent,

@@ -357,19 +357,15 @@ void Shard::DeadLetter(const MessagePtr& m, std::string cause) {
   CommitOp op;
   AddEnd(*m, /*completed=*/0, /*dead=*/1, /*dropped=*/0, &op);
   op.rows.Put(Table::kDead, journal::MessageKey(m->agent, m->seq), std::move(bytes));
-  AddSettle(*m, /*dead_lettered=*/true, std::nullopt, &op);
-  std::string why = m->attempts.empty() ? std::string() : m->attempts.back().detail;
-  op.durable = [this, m, cause, why, revision = dead.revision] {
-    Answer answer{
-        WithFix(
-            WithReason(absl::AbortedError(absl::StrCat("the message became a dead letter (", cause,
-                                                       ")", why.empty() ? "" : ": ", why)),
-                       "DEAD_LETTERED"),
-            absl::StrCat("see `caxton dlq show ", m->envelope.id,
-                         "`, mend the agent, then `caxton dlq retry ", m->envelope.id, "`")),
-        m->envelope.id,
-        {},
-        revision};
+  const std::string why = m->attempts.empty() ? std::string() : m->attempts.back().detail;
+  Answer answer{
+      DeadLettered(m->envelope.id, absl::StrCat("the message became a dead letter (", cause, ")",
+                                                why.empty() ? "" : ": ", why)),
+      m->envelope.id,
+      {},
+      dead.revision};
+  AddSettle(*m, answer.status, std::nullopt, &op);
+  op.durable = [this, m, answer = std::move(answer)]() mutable {
     d_.joined->Complete(m->seq, answer);
     if (m->answer) std::exchange(m->answer, nullptr)(std::move(answer));
   };
@@ -392,7 +388,7 @@ void Shard::Drop(const MessagePtr& m, absl::Status why) {
   }
   CommitOp op;
   AddEnd(*m, /*completed=*/0, /*dead=*/0, /*dropped=*/1, &op);
-  AddSettle(*m, /*dead_lettered=*/true, std::nullopt, &op);
+  AddSettle(*m, answer.status, std::nullopt, &op);
   op.durable = [this, m, answer = std::move(answer)]() mutable {
     d_.joined->Complete(m->seq, answer);
     if (m->answer) std::exchange(m->answer, nullptr)(std::move(answer));

@@ -132,9 +132,8 @@ class BadFiles(harness.CaxtonTest):
     def test_what_later_releases_carry_out(self):
         self.server()
         self.deploy(example("echo"), "echo")
-        for words in (("deploy", example("echo"), "--name", "echo", "--preview"),
-                      ("agent", "secret", "set", "echo", "NAME"),
-                      ("message", "send", "echo", "--preview"),
+        for words in (("agent", "secret", "set", "echo", "NAME"),
+                      ("deploy", example("echo"), "--name", "echo", "--allow-breaking"),
                       ("agent", "list", "--token", "x"),
                       ("audit", "list")):
             self.refused(*words, code=REFUSED)

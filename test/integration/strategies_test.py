@@ -16,7 +16,8 @@ class PublishedFiles(harness.CaxtonTest):
     def deploy_file(self, file, *, scale, codes):
         self.server("--dev", "--time-scale", scale)
         self.deploy(example("greeter-1"), "greeter", "--version", "1.0.0")
-        load = self.load("greeter", "--request", "--rate", "500", "--keys", "5000")
+        load = self.load("greeter", "--request", "--rate", "500", "--keys", "5000",
+                         "--size", "40")
         out = self.run_cli("deploy", example("greeter-2"), "--name", "greeter", "--version", "2.0.0",
                            "-f", str(harness.DEPLOYMENTS / file), timeout=120)
         self.assertIn(out.code, codes, out)

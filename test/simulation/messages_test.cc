@@ -233,6 +233,59 @@ TEST_F(Messages, IdempotentRequestHasOneEffectAndOneAnswer) {
   EXPECT_EQ(other->code(), absl::StatusCode::kAlreadyExists);
 }
 
+TEST_F(Messages, ARepeatOfWhatEndedUnhandledIsToldTheSameAgain) {
+  Start();
+  Envelope late = SimServer::To("agent", "ok", "a");
+  Send("slow", "a");
+  late.idempotency_key = "late";
+  late.deadline_ns = server_.world.WallNanos() + kMilli;
+  Envelope bad = SimServer::To("agent", "reject");
+  bad.idempotency_key = "bad";
+  for (const Envelope& envelope : {late, bad}) {
+    auto first = server_.Request(envelope);
+    server_.world.RunFor(kSecond);
+    server_.Crash(CrashKind::kPowerCut);
+    server_.Start();
+    server_.world.RunFor(kSecond);
+    auto again = server_.Request(envelope);
+    server_.world.RunFor(kSecond);
+    ASSERT_EQ(again->answers, 1);
+    EXPECT_EQ(again->code(), first->code());
+    EXPECT_EQ(ReasonOf(again->answer->status), ReasonOf(first->answer->status));
+    EXPECT_EQ(again->answer->status.message(), first->answer->status.message());
+    EXPECT_EQ(FixOf(again->answer->status), FixOf(first->answer->status));
+  }
+}
+
+TEST_F(Messages, ARetriedDeadLetterAnswersRepeatsWithItsReply) {
+  Start();
+  Envelope envelope = SimServer::To("agent", "reject");
+  envelope.idempotency_key = "key";
+  auto first = server_.Request(envelope);
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(first->code(), absl::StatusCode::kAborted);
+  // Another module handles it.
+  const Digest mended = server_.AddModule("mended", supervisor::testing::EchoScript());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("agent", mended)).ok());
+  server_.world.RunFor(kSecond);
+  const AgentId agent = server_.IdOf("agent");
+  Seq seq;
+  ASSERT_TRUE(server_.journal
+                  ->ScanDeadLetters(agent, Seq(),
+                                    [&](Seq s, const journal::DeadLetterRecord&) {
+                                      seq = s;
+                                      return true;
+                                    })
+                  .ok());
+  server_.router->RetryDeadLetter(agent, seq, [](const absl::Status& s) { EXPECT_TRUE(s.ok()); });
+  server_.world.RunFor(kSecond);
+  auto again = server_.Request(envelope);
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(again->ok()) << again->answer->status;
+  EXPECT_EQ(again->answer->reply->content, "reject");
+  EXPECT_TRUE(again->answer->duplicate);
+}
+
 TEST_F(Messages, DeferredReplyAnswersTheCallerAndWhoeverJoined) {
   Start();
   Envelope envelope = SimServer::To("agent", "later");
@@ -408,6 +461,35 @@ TEST_P(Removal, EndsWhatWaits) {
   server_.Crash();
   server_.Start();
   EXPECT_FALSE(server_.IdOf("agent").valid());
+}
+
+TEST_P(Removal, CutShortGoesOnAfterARestart) {
+  const router::RemoveMode mode = GetParam();
+  if (mode == router::RemoveMode::kRefuseIfWaiting) return;
+  for (int64_t cut_us : {0, 50, 100, 200, 500, 1000, 5000, 50'000}) {
+    SCOPED_TRACE(cut_us);
+    SimServer server;
+    const Digest module = server.AddModule("module", supervisor::testing::EchoScript(kSecond));
+    ASSERT_TRUE(server.Deploy(SimServer::Direct("agent", module)).ok());
+    ASSERT_TRUE(server.Await("agent", deployment::DeploymentState::kRunning));
+    const AgentId agent = server.IdOf("agent");
+    for (int i = 0; i < 20; ++i) server.Send(SimServer::To("agent", StrCat(i), "a"));
+    server.world.RunFor(100 * kMilli);
+    server.controller->RemoveAgent("agent", mode, [](const auto&) {});
+    server.world.RunFor(cut_us * kNanosPerMicro);
+    server.Crash(CrashKind::kKill);
+    server.Start();
+    server.world.RunFor(120 * kSecond);
+    if (server.IdOf("agent").valid()) {
+      // It had not been recorded: nothing of it has happened.
+      const journal::CounterRow counters = server.journal->Counters(agent);
+      EXPECT_EQ(counters.completed, 20u);
+    } else {
+      EXPECT_EQ(server.journal->Counters(agent).waiting, 0u);
+      EXPECT_THAT(server.supervisor->Running(), IsEmpty());
+    }
+    EXPECT_EQ(server.CheckCounters(), "");
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(EachMode, Removal,

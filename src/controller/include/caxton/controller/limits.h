@@ -19,6 +19,7 @@ inline constexpr size_t kMaxWatchers = 10'000;
 inline constexpr int64_t kTickNs = 1'000'000'000;  // progress to the journal, judge and watchers
 inline constexpr int64_t kDrainPollNs = 2'000'000;
 inline constexpr int64_t kBusyPollNs = 2'000'000;  // until a record is on the disk
+inline constexpr int kMaxReadPolls = 500;          // a read waits for a record at most a second
 inline constexpr size_t kMaxWaitingCommands = 64;  // per deployment, while a record is written
 // A candidate without a healthy worker for longer than this fails its stage.
 inline constexpr int64_t kUnwellNs = 30'000'000'000;

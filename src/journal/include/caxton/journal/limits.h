@@ -35,5 +35,7 @@ inline constexpr uint64_t kRetainedTrimShare =
     64;  // trimming frees at least max_retained_bytes / this at once
 inline constexpr uint64_t kMaxStarts = uint64_t{1} << 24;  // a Seq has 24 bits for the start count
 inline constexpr uint64_t kMaxEvidencePerDeployment = 20'000'000;
+inline constexpr uint8_t kMaxRemovalMode = 4;     // AgentRecord::removing at most
+inline constexpr size_t kMaxIdemTextBytes = 512;  // of what a sender is told again
 
 }  // namespace caxton::journal

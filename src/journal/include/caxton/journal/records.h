@@ -44,6 +44,9 @@ struct AgentRecord {
   bool retain = false;   // keep handled messages for tails: as it was at Open; changed by
                          // Journal::SetRetention
   int64_t created_ns = 0;
+  // Its removal is under way and goes on after a restart: 0 no, else the mode as the controller
+  // writes it.
+  uint8_t removing = 0;
 };
 
 // accepted = completed + dead + dropped + waiting, after every batch.
@@ -104,7 +107,8 @@ struct IdemRecord {
   Seq seq;
   std::string digest;  // EnvelopeDigest
   // done only:
-  bool dead_lettered = false;
+  bool dead_lettered = false;  // or expired: it ended without being handled
+  std::string reason, why;     // then: what its sender was told; cut to kMaxIdemTextBytes
   std::optional<Reply> reply;  // unset: the step replied nothing (a Send)
 };
 
