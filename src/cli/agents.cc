@@ -243,6 +243,7 @@ std::string LevelText(v1::TailLogsResponse::Level level, const Style& style) {
 }
 
 absl::StatusOr<ExitCode> Logs(Context* context, const LogFlags& flags) {
+  if (flags.backlog < 0) return UsageError("--tail is a number of lines, not less than 0");
   v1::TailLogsRequest request;
   request.set_name(flags.name);
   request.set_follow(flags.follow);
@@ -255,6 +256,10 @@ absl::StatusOr<ExitCode> Logs(Context* context, const LogFlags& flags) {
   const Printer printer = context->printer();
   v1::TailLogsResponse line;
   while (reader->Read(&line)) {
+    if (!printer.written()) {
+      call.TryCancel();
+      continue;
+    }
     if (printer.structured()) {
       printer.Event(line);
       continue;
@@ -265,7 +270,7 @@ absl::StatusOr<ExitCode> Logs(Context* context, const LogFlags& flags) {
                         "\n"));
   }
   const grpc::Status status = reader->Finish();
-  if (interrupt.interrupted() || status.ok()) return ExitCode::kDone;
+  if (interrupt.interrupted() || !printer.written() || status.ok()) return ExitCode::kDone;
   return SuggestAgent(context, flags.name, FromGrpc(status, context->client().server()));
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The command line as a whole: global options, parsing, errors, exit status.
+#include <errno.h>
+
 #include <memory>
 #include <ostream>
 
@@ -104,6 +106,22 @@ void PrintError(const Context& context, const absl::Status& status) {
   if (!fix.empty()) context.err() << "To fix: " << fix << "\n";
 }
 
+// The end of every command: what could not be written is no success. A reader that closed its pipe
+// wanted no more: that is quiet. A command that failed keeps its own status.
+int FinishOutput(const Context& context, int exit_status) {
+  std::ostream& out = *context.environment.out;
+  out.flush();
+  if (!out.fail()) return exit_status;
+  const int error = context.environment.out_error ? context.environment.out_error() : 0;
+  if (error == EPIPE) return exit_status;
+  const std::string_view what = "The result could not be written to stdout";
+  PrintError(context,
+             WithFix(error == 0 ? absl::UnknownError(AbslView(what)) : ErrnoStatus(error, what),
+                     "make room, or let stdout go elsewhere; what the command did on the "
+                     "server stands"));
+  return exit_status == 0 ? static_cast<int>(ExitCode::kFailed) : exit_status;
+}
+
 // Returns the exit status if parsing already decided it, -1 to go on.
 int Parse(CLI::App* app, const std::vector<std::string>& args, const Environment& environment) {
   std::vector<std::string> reversed(args.rbegin(), args.rend());  // as CLI11 wants them
@@ -113,7 +131,6 @@ int Parse(CLI::App* app, const std::vector<std::string>& args, const Environment
   } catch (const CLI::ParseError& error) {
     if (error.get_exit_code() == 0) {  // --help, --version
       app->exit(error, *environment.out, *environment.err);
-      environment.out->flush();
       return 0;
     }
     if (args.empty()) {
@@ -157,16 +174,16 @@ int Run(const std::vector<std::string>& args, const Environment& environment) {
       "aborted,\n5 server unreachable, 6 refused, 7 inconclusive.");
 
   const int parsed = Parse(&app, args, environment);
-  if (parsed >= 0) return parsed;
+  if (parsed >= 0) return FinishOutput(context, parsed);
   absl::StatusOr<ExitCode> result = ExitCode::kDone;
   if (absl::Status globals = ApplyGlobals(flags, &context); !globals.ok()) {
     result = globals;
   } else {
     result = context.action();
   }
-  if (result.ok()) return static_cast<int>(*result);
+  if (result.ok()) return FinishOutput(context, static_cast<int>(*result));
   PrintError(context, result.status());
-  return static_cast<int>(ExitCodeFor(result.status()));
+  return FinishOutput(context, static_cast<int>(ExitCodeFor(result.status())));
 }
 
 }  // namespace caxton::cli

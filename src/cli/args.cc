@@ -106,6 +106,17 @@ absl::StatusOr<int64_t> ParseDurationArg(const std::string& flag, const std::str
   return duration;
 }
 
+void RefuseEmptyValues(CLI::App* app) {
+  const CLI::Validator not_empty(
+      [](const std::string& value) {
+        return value.empty() ? std::string("takes a value, not ''") : std::string();
+      },
+      "");
+  for (CLI::Option* option : app->get_options()) {
+    if (option->get_items_expected_min() > 0) option->check(not_empty);
+  }
+}
+
 std::string ExplainUnknownWord(const CLI::App& root, const std::vector<std::string>& args) {
   const CLI::App* app = &root;
   for (size_t i = 0; i < args.size(); ++i) {

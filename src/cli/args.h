@@ -20,6 +20,10 @@ absl::StatusOr<uint32_t> ParseRevisionArg(const std::string& flag, const std::st
 // A duration given as a flag; the error names it.
 absl::StatusOr<int64_t> ParseDurationArg(const std::string& flag, const std::string& text);
 
+// From now on the options that `app` has so far refuse an empty value (a shell variable that is not
+// set), which would be taken for "not given".
+void RefuseEmptyValues(CLI::App* app);
+
 // Why `args` do not fit `app`: the first unknown command or option with what was probably meant;
 // empty if every word is known.
 std::string ExplainUnknownWord(const CLI::App& app, const std::vector<std::string>& args);

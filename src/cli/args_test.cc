@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "args.h"
 
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <ostream>
+
 #include "caxton/base/strings.h"
 #include "caxton/base/version.h"
 #include "caxton/cli/testing/fake_environment.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
+#include "fd_output.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
@@ -185,6 +192,88 @@ TEST(CommandLine, MissingModuleIsSaid) {
   EXPECT_EQ(fake.Run({"deploy"}), 2);
   EXPECT_EQ(fake.Run({"deploy", "/no/such.wasm"}), 1);
   EXPECT_THAT(fake.err(), HasSubstr("/no/such.wasm"));
+}
+
+TEST(CommandLine, AFolderIsNoFile) {
+  const std::string folder = ::testing::TempDir();
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"deploy", folder},
+        {"deploy", "/tmp"},
+        {"deploy", "/tmp/"},
+        {"deploy", "-f", folder},
+        {"message", "send", "greeter", "--file", folder},
+        {"load", "greeter", "--count", "1", "--ledger", folder}}) {
+    FakeEnvironment fake;
+    EXPECT_EQ(fake.Run(args), 1) << fake.err();
+    EXPECT_THAT(fake.err(), HasSubstr("it is a folder"));
+    EXPECT_THAT(fake.err(), HasSubstr("To fix:"));
+  }
+}
+
+TEST(CommandLine, AnEmptyValueIsNotTheSameAsNone) {
+  FakeEnvironment fake;
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"deploy", "a.wasm", "--name", ""},
+        {"deploy", "a.wasm", "--name="},
+        {"agent", "deploy", "a.wasm", "--version", ""},
+        {"load", "greeter", "--ledger", ""},
+        {"dlq", "list", "--agent", ""}}) {
+    EXPECT_EQ(fake.Run(args), 2) << args.back();
+    EXPECT_THAT(fake.err(), HasSubstr("To fix:"));
+  }
+}
+
+TEST(CommandLine, NumbersThatMakeNoSenseAreUsage) {
+  const std::pair<const char*, const char*> bad[] = {
+      {"--count", "-1"},           {"--count", "0"},     {"--count", "4294967296"},
+      {"--count", "many"},         {"--rate", "-1"},     {"--rate", "0"},
+      {"--rate", "nan"},           {"--rate", "inf"},    {"--keys", "-1"},
+      {"--keys", "1000001"},       {"--size", "0"},      {"--size", "-1"},
+      {"--outstanding", "0"},      {"--duration", "0s"}, {"--outstanding", "-1"},
+      {"--outstanding", "1000001"}};
+  for (const auto& [flag, value] : bad) {
+    FakeEnvironment fake;
+    EXPECT_EQ(fake.Run({"load", "greeter", flag, value}), 2) << flag << " " << value;
+    EXPECT_THAT(fake.err(), HasSubstr(flag));
+  }
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"agent", "logs", "greeter", "--tail", "-1"}), 2);
+}
+
+// Runs `args` with stdout at `fd`, which it closes.
+int RunTo(int fd, const std::vector<std::string>& args, FakeEnvironment* fake) {
+  FdOutput buffer(fd);
+  std::ostream out(&buffer);
+  fake->environment.out = &out;
+  fake->environment.out_error = [&buffer] { return buffer.error(); };
+  const int status = fake->Run(args);
+  close(fd);
+  return status;
+}
+
+TEST(CommandLine, WhatCannotBeWrittenIsNoSuccess) {
+  for (const std::vector<std::string>& args : {std::vector<std::string>{"version"},
+                                               {"version", "--output", "json"},
+                                               {"version", "--output", "yaml"},
+                                               {"completion", "bash"},
+                                               {"--version"},
+                                               {"deploy", "--help"}}) {
+    FakeEnvironment fake;
+    EXPECT_EQ(RunTo(open("/dev/full", O_WRONLY), args, &fake), 1) << args[0];
+    EXPECT_THAT(fake.err(), HasSubstr("could not be written to stdout: No space left"));
+    EXPECT_THAT(fake.err(), HasSubstr("To fix:"));
+  }
+}
+
+TEST(CommandLine, AReaderThatHasEnoughIsNoFault) {
+  const auto before = signal(SIGPIPE, SIG_IGN);
+  int pipes[2];
+  ASSERT_EQ(pipe(pipes), 0);
+  close(pipes[0]);
+  FakeEnvironment fake;
+  EXPECT_EQ(RunTo(pipes[1], {"version"}, &fake), 0);
+  EXPECT_EQ(fake.err(), "");
+  signal(SIGPIPE, before);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <grpcpp/server_builder.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <deque>
 #include <fstream>
 #include <set>
@@ -73,6 +74,11 @@ class ScriptedMessaging final : public v1::Messaging::Service {
   std::set<uint64_t> refuse_once;  // by client_ref
   std::set<uint64_t> break_after;  // the stream breaks unanswered at these, once
   std::vector<v1::TailResponse> tail;
+  size_t trimmed = 0;                // so many rows at the tail's beginning are not kept any more
+  std::vector<std::string> letters;  // ids of greeter's dead letters
+  std::string vanishes;              // somebody else takes this one when a call names it
+  int selections = 0;                // calls of retry and drop
+  bool slow = false;                 // and they run out of time
   v1::Performative performative = v1::INFORM;
 
   std::vector<uint64_t> seen() {
@@ -104,15 +110,60 @@ class ScriptedMessaging final : public v1::Messaging::Service {
   }
   grpc::Status Tail(grpc::ServerContext*, const v1::TailRequest* request,
                     grpc::ServerWriter<v1::TailResponse>* writer) override {
-    for (size_t i = static_cast<size_t>(std::stoul(request->cursor())); i < tail.size(); ++i) {
+    const auto from = static_cast<size_t>(std::stoul(request->cursor()));
+    for (size_t i = std::max(from, trimmed); i < tail.size(); ++i) {
       v1::TailResponse event = tail[i];
       event.set_cursor(StrCat(i + 1));
       writer->Write(event);
     }
     return grpc::Status::OK;
   }
+  grpc::Status ListDeadLetters(grpc::ServerContext*, const v1::ListDeadLettersRequest* request,
+                               v1::ListDeadLettersResponse* response) override {
+    EXPECT_EQ(request->agent(), "greeter");
+    auto at = request->page_token().empty()
+                  ? letters.begin()
+                  : std::next(std::find(letters.begin(), letters.end(), request->page_token()));
+    for (int i = 0; i < request->page_size() && at != letters.end(); ++i) {
+      response->add_dead_letters()->set_message_id(*at++);
+    }
+    if (at != letters.end()) response->set_next_page_token(*std::prev(at));
+    return grpc::Status::OK;
+  }
+  grpc::Status RetryDeadLetters(grpc::ServerContext*, const v1::RetryDeadLettersRequest* request,
+                                v1::RetryDeadLettersResponse* response) override {
+    const grpc::Status status = Select(request->selection());
+    if (status.ok()) response->set_retried(request->selection().message_ids_size());
+    return status;
+  }
+  grpc::Status DropDeadLetters(grpc::ServerContext*, const v1::DropDeadLettersRequest* request,
+                               v1::DropDeadLettersResponse* response) override {
+    const grpc::Status status = Select(request->selection());
+    if (status.ok()) response->set_dropped(request->selection().message_ids_size());
+    return status;
+  }
 
  private:
+  // Takes them all or, as the contract says, none.
+  grpc::Status Select(const v1::DeadLetterSelection& selection) {
+    ++selections;
+    if (slow) return grpc::Status(grpc::StatusCode::DEADLINE_EXCEEDED, "Deadline Exceeded");
+    for (const std::string& id : selection.message_ids()) {
+      if (id == vanishes) std::erase(letters, id);
+    }
+    const std::set<std::string> there(letters.begin(), letters.end());
+    const std::set<std::string> ids(selection.message_ids().begin(), selection.message_ids().end());
+    if (!std::includes(there.begin(), there.end(), ids.begin(), ids.end())) {
+      google::rpc::Status details;
+      google::rpc::ErrorInfo info;
+      info.set_reason("NO_SUCH_DEAD_LETTER");
+      details.add_details()->PackFrom(info);
+      return grpc::Status(grpc::StatusCode::NOT_FOUND, "some are none",
+                          details.SerializeAsString());
+    }
+    std::erase_if(letters, [&ids](const std::string& id) { return ids.contains(id); });
+    return grpc::Status::OK;
+  }
   void Answer(const v1::ExchangeItem& item, std::map<std::string, uint64_t>* refused,
               v1::ExchangeResult* result) {
     const uint64_t number = item.client_ref();
@@ -144,12 +195,15 @@ class ScriptedMessaging final : public v1::Messaging::Service {
 
 class OneAgent final : public v1::Agents::Service {
  public:
+  int64_t completed = 0;
+
   grpc::Status GetAgent(grpc::ServerContext*, const v1::GetAgentRequest* request,
                         v1::GetAgentResponse* response) override {
     if (request->name() != "greeter") {
       return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no agent " + request->name());
     }
     response->mutable_agent()->set_name("greeter");
+    response->mutable_agent()->mutable_messages()->set_completed(completed);
     return grpc::Status::OK;
   }
   grpc::Status ListAgents(grpc::ServerContext*, const v1::ListAgentsRequest*,
@@ -356,6 +410,69 @@ TEST_F(ClientTest, LedgerGoesOnAndIsVerifiedAgainstTheTail) {
   messaging_.tail.push_back(last);
   EXPECT_EQ(fake_.Run(verify), 0) << fake_.out() << fake_.err();
   unlink(ledger.c_str());
+}
+
+TEST_F(ClientTest, ALateTailIsInconclusive) {
+  const std::string ledger = module_ + ".ledger";
+  EXPECT_EQ(
+      fake_.Run({"load", "head", "--send", "--count", "5", "--keys", "1", "--ledger", ledger}), 0);
+  std::string header;
+  std::getline(std::ifstream(ledger), header);
+  const std::string run = header.substr(header.find("run=") + 4, 8);
+  const auto event = [&run](int number) {
+    v1::TailResponse out;
+    out.set_outcome("handled");
+    out.mutable_envelope()->set_content(StrCat("n=", number, " key=0 run=", run));
+    return out;
+  };
+  const std::vector<std::string> verify = {
+      "load", "head", "--ledger", ledger, "--verify-tail", "greeter", "--expect-from-ledger"};
+  // Nothing is kept: of an agent that handled nothing it is lost, else nobody can say.
+  EXPECT_EQ(fake_.Run(verify), 1) << fake_.out();
+  agents_.completed = 5;
+  EXPECT_EQ(fake_.Run(verify), 7) << fake_.out();
+  EXPECT_THAT(fake_.out(), HasSubstr("does not hold everything"));
+  // Kept from 3 on.
+  messaging_.tail = {event(3), event(4), event(5)};
+  EXPECT_EQ(fake_.Run(verify), 7) << fake_.out();
+  agents_.completed = 3;  // all that it ever handled is there
+  EXPECT_EQ(fake_.Run(verify), 1) << fake_.out();
+  // The oldest are trimmed.
+  agents_.completed = 5;
+  messaging_.tail = {event(1), event(2), event(3), event(4), event(5)};
+  EXPECT_EQ(fake_.Run(verify), 0) << fake_.out();
+  messaging_.trimmed = 2;
+  EXPECT_EQ(fake_.Run(verify), 7) << fake_.out();
+  messaging_.tail = {event(1), event(2), event(3), event(5)};
+  EXPECT_EQ(fake_.Run(verify), 1) << fake_.out();
+  EXPECT_THAT(fake_.out(), HasSubstr("lost 3"));
+  unlink(ledger.c_str());
+}
+
+TEST_F(ClientTest, AllDeadLettersOfAnAgentGoSomeAtATime) {
+  for (int i = 0; i < 2'350; ++i) messaging_.letters.push_back(StrCat("m-", i));
+  EXPECT_EQ(fake_.Run({"dlq", "list", "--agent", "greeter", "--output", "json"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("m-2349"));
+  EXPECT_EQ(fake_.Run({"dlq", "list", "greeter", "--agent", "greeter"}), 2);
+  messaging_.vanishes = "m-777";
+  EXPECT_EQ(fake_.Run({"dlq", "drop", "--agent", "greeter"}), 0) << fake_.err();
+  EXPECT_EQ(fake_.out(), "2349 dropped\n");
+  EXPECT_TRUE(messaging_.letters.empty());
+  EXPECT_GE(messaging_.selections, 24);
+  EXPECT_EQ(fake_.Run({"dlq", "drop", "--agent", "greeter"}), 0);
+  EXPECT_EQ(fake_.out(), "0 dropped\n");
+  messaging_.letters = {"a", "b"};
+  EXPECT_EQ(fake_.Run({"dlq", "retry", "--agent", "greeter", "--output", "json"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("\"retried\": \"2\""));
+  EXPECT_EQ(fake_.Run({"dlq", "drop", "a"}), 1);
+}
+
+TEST_F(ClientTest, ADropThatTakesTooLongSaysThatItGoesOn) {
+  messaging_.letters = {"a"};
+  messaging_.slow = true;
+  EXPECT_EQ(fake_.Run({"dlq", "drop", "--agent", "greeter"}), 1);
+  EXPECT_THAT(fake_.err(), HasSubstr("it goes on"));
+  EXPECT_THAT(fake_.err(), HasSubstr("`caxton dlq list --agent greeter`"));
 }
 
 }  // namespace

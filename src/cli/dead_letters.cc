@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // caxton dlq list | show | retry | drop
+#include <algorithm>
 #include <memory>
 #include <ostream>
+#include <set>
 
 #include <CLI/CLI.hpp>
 
 #include "absl/strings/str_split.h"
+#include "absl/types/span.h"
+#include "args.h"
 #include "call.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
@@ -78,39 +82,104 @@ struct SelectionFlags {
   std::string agent;
 };
 
-absl::Status FillSelection(const SelectionFlags& flags, v1::DeadLetterSelection* selection) {
+// What retry and drop differ in.
+struct RetryCall {
+  using Request = v1::RetryDeadLettersRequest;
+  using Response = v1::RetryDeadLettersResponse;
+  static constexpr auto kMethod = &Stub::RetryDeadLetters;
+  static constexpr std::string_view kDone = "put back into the queue";
+  static int64_t Count(const Response& response) { return response.retried(); }
+  static void SetCount(int64_t count, Response* response) { response->set_retried(count); }
+};
+struct DropCall {
+  using Request = v1::DropDeadLettersRequest;
+  using Response = v1::DropDeadLettersResponse;
+  static constexpr auto kMethod = &Stub::DropDeadLetters;
+  static constexpr std::string_view kDone = "dropped";
+  static int64_t Count(const Response& response) { return response.dropped(); }
+  static void SetCount(int64_t count, Response* response) { response->set_dropped(count); }
+};
+
+absl::StatusOr<std::vector<std::string>> IdsOf(const Client& client, const std::string& agent) {
+  v1::ListDeadLettersRequest request;
+  request.set_agent(agent);
+  request.set_page_size(kDeadLetterPageSize);
+  std::vector<std::string> ids;
+  do {
+    ASSIGN_OR_RETURN(const v1::ListDeadLettersResponse page,
+                     Call(client, &Stub::ListDeadLetters, request));
+    for (const v1::DeadLetter& letter : page.dead_letters()) ids.push_back(letter.message_id());
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return ids;
+}
+
+// One call for `ids`. The server goes on with a call that ran out of time: the error says so.
+template <typename Kind>
+absl::StatusOr<typename Kind::Response> CallFor(const Client& client, const std::string& agent,
+                                                absl::Span<const std::string> ids) {
+  typename Kind::Request request;
+  request.mutable_selection()->set_agent(agent);
+  for (const std::string& id : ids) request.mutable_selection()->add_message_ids(id);
+  request.set_idempotency_key(client.NewIdempotencyKey());
+  auto response = Call(client, Kind::kMethod, request);
+  if (!absl::IsDeadlineExceeded(response.status())) return response;
+  return WithFix(
+      absl::DeadlineExceededError(
+          StrCat(StdView(response.status().message()), "; it goes on with what it was asked for")),
+      StrCat("see with `caxton dlq list", agent.empty() ? "" : StrCat(" --agent ", agent),
+             "` what is left; wait longer with --timeout, e.g. --timeout 2m"));
+}
+
+// All that an agent has now, some at a time, oldest first, so that no call takes long however many
+// there are. What others take away meanwhile is passed over.
+template <typename Kind>
+absl::StatusOr<typename Kind::Response> CallForAgent(const Client& client,
+                                                     const std::string& agent) {
+  ASSIGN_OR_RETURN(std::vector<std::string> ids, IdsOf(client, agent));
+  const size_t all = ids.size();
+  typename Kind::Response last;
+  int64_t count = 0;
+  bool looked_again = false;
+  for (size_t at = 0; at < ids.size();) {
+    const size_t size = std::min(kDeadLetterBatch, ids.size() - at);
+    auto response = CallFor<Kind>(client, agent, absl::MakeConstSpan(ids).subspan(at, size));
+    if (response.ok()) {
+      last = *std::move(response);
+      count += Kind::Count(last);
+      at += size;
+      looked_again = false;
+      continue;
+    }
+    if (ReasonOf(response.status()) == "NO_SUCH_DEAD_LETTER" && !looked_again) {
+      looked_again = true;
+      ASSIGN_OR_RETURN(const std::vector<std::string> there, IdsOf(client, agent));
+      const std::set<std::string> known(there.begin(), there.end());
+      ids.erase(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(at));
+      std::erase_if(ids, [&known](const std::string& id) { return !known.contains(id); });
+      at = 0;
+      continue;
+    }
+    return count == 0 ? response.status()
+                      : Annotate(response.status(),
+                                 StrCat(count, " of ", all, " ", Kind::kDone, ", then"));
+  }
+  Kind::SetCount(count, &last);
+  return last;
+}
+
+template <typename Kind>
+absl::StatusOr<ExitCode> Settle(Context* context, const SelectionFlags& flags) {
   if (flags.ids.empty() == flags.agent.empty()) {
     return UsageError("Which dead letters?", "name message ids, or --agent NAME for all of it");
   }
-  selection->set_agent(flags.agent);
-  for (const std::string& id : flags.ids) selection->add_message_ids(id);
-  return absl::OkStatus();
-}
-
-absl::StatusOr<ExitCode> Retry(Context* context, const SelectionFlags& flags) {
-  v1::RetryDeadLettersRequest request;
-  RETURN_IF_ERROR(FillSelection(flags, request.mutable_selection()));
-  request.set_idempotency_key(context->client().NewIdempotencyKey());
-  ASSIGN_OR_RETURN(const v1::RetryDeadLettersResponse response,
-                   Call(context->client(), &Stub::RetryDeadLetters, request));
+  ASSIGN_OR_RETURN(const typename Kind::Response response,
+                   flags.ids.empty() ? CallForAgent<Kind>(context->client(), flags.agent)
+                                     : CallFor<Kind>(context->client(), "", flags.ids));
   if (context->printer().structured()) {
     context->printer().Document(response);
   } else {
-    context->printer().Text(StrCat(response.retried(), " put back into the queue\n"));
-  }
-  return ExitCode::kDone;
-}
-
-absl::StatusOr<ExitCode> Drop(Context* context, const SelectionFlags& flags) {
-  v1::DropDeadLettersRequest request;
-  RETURN_IF_ERROR(FillSelection(flags, request.mutable_selection()));
-  request.set_idempotency_key(context->client().NewIdempotencyKey());
-  ASSIGN_OR_RETURN(const v1::DropDeadLettersResponse response,
-                   Call(context->client(), &Stub::DropDeadLetters, request));
-  if (context->printer().structured()) {
-    context->printer().Document(response);
-  } else {
-    context->printer().Text(StrCat(response.dropped(), " dropped\n"));
+    context->printer().Text(StrCat(Kind::Count(response), " ", Kind::kDone, "\n"));
   }
   return ExitCode::kDone;
 }
@@ -122,7 +191,9 @@ void AddDeadLetterCommands(CLI::App* app, Context* context) {
   group->require_subcommand(1);
   auto word = std::make_shared<std::string>();
   CLI::App* list = group->add_subcommand("list", "Dead letters, oldest first");
-  list->add_option("agent", *word, "Only this agent's");
+  auto* positional = list->add_option("agent", *word, "Only this agent's");
+  list->add_option("--agent", *word, "Only this agent's, as retry and drop say it")
+      ->excludes(positional);
   list->callback([=] { context->action = [=] { return List(context, *word); }; });
   CLI::App* show = group->add_subcommand("show", "One dead letter with all its attempts");
   show->add_option("id", *word, "Message id")->required();
@@ -135,8 +206,9 @@ void AddDeadLetterCommands(CLI::App* app, Context* context) {
     command->add_option("ids", flags->ids, "Message ids");
     command->add_option("--agent", flags->agent, "All dead letters of this agent");
   }
-  retry->callback([=] { context->action = [=] { return Retry(context, *flags); }; });
-  drop->callback([=] { context->action = [=] { return Drop(context, *flags); }; });
+  for (CLI::App* command : {list, retry, drop}) RefuseEmptyValues(command);
+  retry->callback([=] { context->action = [=] { return Settle<RetryCall>(context, *flags); }; });
+  drop->callback([=] { context->action = [=] { return Settle<DropCall>(context, *flags); }; });
 }
 
 }  // namespace caxton::cli

@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "args.h"
 #include "call.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
@@ -210,8 +211,12 @@ void AddDeployCommand(CLI::App* app, Context* context) {
                    "Accept what could not be rolled back");
   deploy->add_option("--idempotency-key", flags->idempotency_key,
                      "One deployment however often this is run");
-  deploy->callback(
-      [context, flags] { context->action = [context, flags] { return Deploy(context, *flags); }; });
+  RefuseEmptyValues(deploy);
+  deploy->callback([context, flags] {
+    // A folder is said to be one, not to have no name.
+    while (flags->module.size() > 1 && flags->module.ends_with('/')) flags->module.pop_back();
+    context->action = [context, flags] { return Deploy(context, *flags); };
+  });
 }
 
 }  // namespace caxton::cli

@@ -32,6 +32,8 @@ struct Environment {
   std::ostream* out = nullptr;  // results, and nothing else
   std::ostream* err = nullptr;  // progress, notes, errors
   std::istream* in = nullptr;
+  // errno of the first write to `out` that failed, 0 if none has; may be empty: not known.
+  std::function<int()> out_error;
   bool out_tty = false;
   bool err_tty = false;
   bool in_tty = false;

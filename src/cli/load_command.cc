@@ -2,8 +2,10 @@
 //
 // caxton load
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <ostream>
 
 #include <CLI/CLI.hpp>
@@ -29,8 +31,8 @@ struct LoadFlags {
   std::string agent, duration, size, ledger, verify_tail;
   bool request = false, send = false, retry = false, no_idempotency = false;
   bool expect_from_ledger = false;
-  uint64_t count = 0;
-  double rate = 0;
+  std::optional<int64_t> count;
+  std::optional<double> rate;
   int keys = kDefaultLoadKeys;
   int outstanding = kDefaultOutstanding;
 };
@@ -39,19 +41,20 @@ absl::StatusOr<LoadOptions> ToOptions(const Context& context, const LoadFlags& f
   LoadOptions options;
   options.agent = flags.agent;
   options.request = !flags.send;
-  options.count = flags.count;
-  options.rate = flags.rate;
+  options.count = static_cast<uint64_t>(flags.count.value_or(0));
+  options.rate = flags.rate.value_or(0);
   options.keys = flags.keys;
   options.outstanding = flags.outstanding;
   options.size = kDefaultLoadBytes;
   if (!flags.duration.empty()) {
     ASSIGN_OR_RETURN(options.duration_ns, ParseDurationArg("--duration", flags.duration));
+    if (options.duration_ns == 0) return UsageError("--duration must be more than 0");
   }
   if (!flags.size.empty()) {
     auto size = ParseSizeBytes(flags.size);
     if (!size.ok()) return UsageError(StrCat("--size: ", size.status().message()));
-    if (*size > kHardMaxMessageBytes) {
-      return UsageError(StrCat("--size is at most ", FormatSize(kHardMaxMessageBytes)));
+    if (*size < 1 || *size > kHardMaxMessageBytes) {
+      return UsageError(StrCat("--size is 1 to ", FormatSize(kHardMaxMessageBytes)));
     }
     options.size = static_cast<size_t>(*size);
   }
@@ -101,7 +104,12 @@ absl::Status CheckFlags(const LoadFlags& flags) {
   if (flags.keys < 0 || flags.keys > kMaxLoadKeys) {
     return UsageError(StrCat("--keys is 0 (no order) to ", kMaxLoadKeys));
   }
-  if (flags.rate < 0) return UsageError("--rate is messages per second, 0 for no limit");
+  if (flags.count && (*flags.count < 1 || *flags.count > kMaxLoadCount)) {
+    return UsageError(StrCat("--count is 1 to ", kMaxLoadCount), "leave it out for no end");
+  }
+  if (flags.rate && !(*flags.rate > 0 && std::isfinite(*flags.rate))) {
+    return UsageError("--rate is messages per second, more than 0", "leave it out for no limit");
+  }
   if (flags.no_idempotency && (flags.retry || !flags.ledger.empty())) {
     return UsageError(
         "--no-idempotency excludes --retry and --ledger: a message sent again could "
@@ -138,7 +146,7 @@ absl::StatusOr<ExitCode> Load(Context* context, const LoadFlags& flags) {
   }
   std::optional<TailSummary> tail;
   if (watch.has_value() && load.status.ok()) {
-    ASSIGN_OR_RETURN(tail, watch->Finish(ledger));
+    ASSIGN_OR_RETURN(tail, watch->Finish(ledger, runs ? options.first_number : UINT64_MAX));
   }
   const Printer printer = context->printer();
   if (printer.structured()) {
@@ -177,6 +185,7 @@ void AddLoadCommand(CLI::App* app, Context* context) {
                    "Then compare with what this agent handled (the end of a pipeline)");
   load->add_flag("--expect-from-ledger", flags->expect_from_ledger,
                  "Send nothing; verify what --ledger says was acknowledged");
+  RefuseEmptyValues(load);
   load->callback(
       [context, flags] { context->action = [context, flags] { return Load(context, *flags); }; });
 }

@@ -9,12 +9,12 @@
 #include "absl/strings/str_split.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/cli/limits.h"
 
 namespace caxton::cli {
 namespace {
 
 constexpr std::string_view kMagic = "caxton-load-ledger 1";
-constexpr uint64_t kMaxNumber = uint64_t{1} << 32;  // a load of more messages is split
 
 bool IsFinal(LedgerStatus status) {
   return status == LedgerStatus::kAcked || status == LedgerStatus::kAnswered ||
@@ -114,7 +114,8 @@ absl::StatusOr<Ledger> ParseLedger(std::string_view text) {
         absl::StrSplit(AbslView(line), absl::MaxSplits(' ', 3));
     uint64_t number = 0;
     if (words.size() < 3 || words[0].size() != 1 || !StatusOf(words[0][0], &status) ||
-        !ParseInt(StdView(words[1]), &number) || number == 0 || number >= kMaxNumber) {
+        !ParseInt(StdView(words[1]), &number) || number == 0 ||
+        number > static_cast<uint64_t>(kMaxLoadCount)) {
       return NotALedger(line_number, StrCat("'", line.substr(0, 60), "' is no entry"));
     }
     ledger.Set(number, status);

@@ -87,9 +87,10 @@ std::string TailText(const TailSummary& tail) {
       tail.agent, tail.expected, tail.handled, tail.dead_lettered, tail.lost, tail.doubled,
       tail.out_of_order);
   if (tail.gap) {
-    StrAppend(&out,
-              "  the tail does not hold everything any more: what counts as lost may "
-              "only be forgotten\n");
+    StrAppend(&out, "  the tail does not hold everything: ",
+              tail.forgotten == tail.lost ? std::string("what counts as lost")
+                                          : StrCat(tail.forgotten, " of what counts as lost"),
+              " may only be older than what is kept\n");
   }
   return out;
 }
@@ -118,13 +119,10 @@ std::string SummaryJson(const LoadSummary* load, const TailSummary* tail) {
     json["perSecond"] = Throughput(*load);
   }
   if (tail != nullptr) {
-    json["tail"] = {{"agent", tail->agent},
-                    {"expected", tail->expected},
-                    {"handled", tail->handled},
-                    {"deadLettered", tail->dead_lettered},
-                    {"lost", tail->lost},
-                    {"doubled", tail->doubled},
-                    {"outOfOrder", tail->out_of_order},
+    json["tail"] = {{"agent", tail->agent},     {"expected", tail->expected},
+                    {"handled", tail->handled}, {"deadLettered", tail->dead_lettered},
+                    {"lost", tail->lost},       {"forgotten", tail->forgotten},
+                    {"doubled", tail->doubled}, {"outOfOrder", tail->out_of_order},
                     {"gap", tail->gap}};
   }
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
@@ -139,7 +137,8 @@ ExitCode OutcomeOf(const LoadSummary& summary) {
 
 ExitCode OutcomeOf(const TailSummary& tail) {
   if (tail.doubled > 0 || tail.out_of_order > 0) return ExitCode::kFailed;
-  if (tail.lost > 0) return tail.gap ? ExitCode::kInconclusive : ExitCode::kFailed;
+  if (tail.lost > tail.forgotten) return ExitCode::kFailed;
+  if (tail.lost > 0) return ExitCode::kInconclusive;
   return ExitCode::kDone;
 }
 

@@ -56,7 +56,8 @@ struct TailSummary {
   uint64_t expected = 0;  // acknowledged or answered
   uint64_t handled = 0;   // different messages of this load
   uint64_t dead_lettered = 0;
-  uint64_t lost = 0;  // expected, but never handled
+  uint64_t lost = 0;       // expected, but never handled
+  uint64_t forgotten = 0;  // of these, older than what the tail kept: nobody can say
   uint64_t doubled = 0;
   uint64_t out_of_order = 0;
   bool gap = false;  // the tail did not hold everything any more

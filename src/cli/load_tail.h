@@ -26,9 +26,12 @@ class TailWatch final {
   // Reads what is there; then goes on in the background.
   absl::Status Start();
   // Waits until all that `ledger` expects is there, or nothing has come for the time of --timeout.
-  absl::StatusOr<TailSummary> Finish(const Ledger& ledger);
+  // Messages from `sent_since_start` on were sent after Start: they cannot be older than the tail.
+  absl::StatusOr<TailSummary> Finish(const Ledger& ledger, uint64_t sent_since_start);
 
  private:
+  // Tells verifier_ whether the tail's beginning is late, where something seems lost.
+  absl::Status JudgeBeginning(uint64_t sent_since_start);
   // Reads from the cursor to the end of what is kept.
   absl::Status Pass();
   void Join();
@@ -37,6 +40,8 @@ class TailWatch final {
   const std::string agent_;
   std::string cursor_ = "0";  // the reading thread's, as is verifier_; ours once it is joined
   TailVerifier verifier_;
+  uint64_t first_row_ = 0, last_row_ = 0;  // the tail's own numbers; 0: none seen
+  bool first_row_at_start_ = false;
   std::atomic<bool> stop_{false};
   std::thread reader_;
 };

@@ -267,6 +267,60 @@ TEST(Verify, ADeadLetterIsNotLostAndAGapDecidesNothing) {
   EXPECT_EQ(OutcomeOf(verifier.Result(ledger)), ExitCode::kDone);
 }
 
+// A tail that begins late: keys 0 and 1 by turns, only messages from 5 on were kept.
+TEST(Verify, WhatIsOlderThanTheTailMayBeForgotten) {
+  Ledger ledger = Acked(10);
+  ledger.header.keys = 2;
+  TailVerifier verifier("end", "ab12cd34");
+  for (uint64_t number = 5; number <= 10; ++number) {
+    verifier.OnEvent(Mark(number, static_cast<int>(number % 2)), "handled");
+  }
+  EXPECT_EQ(OutcomeOf(verifier.Result(ledger)), ExitCode::kFailed);
+  verifier.OnLateBeginning(UINT64_MAX);
+  const TailSummary result = verifier.Result(ledger);
+  EXPECT_EQ(result.lost, 4u);
+  EXPECT_EQ(result.forgotten, 4u);
+  EXPECT_TRUE(result.gap);
+  EXPECT_EQ(OutcomeOf(result), ExitCode::kInconclusive);
+  // But not what was sent while the tail was read along.
+  verifier.OnLateBeginning(3);
+  EXPECT_EQ(verifier.Result(ledger).forgotten, 2u);
+  EXPECT_EQ(OutcomeOf(verifier.Result(ledger)), ExitCode::kFailed);
+}
+
+TEST(Verify, ALateBeginningExcusesNoLossInTheMiddleOrAtTheEnd) {
+  for (const uint64_t missing : {7, 10, 6}) {
+    for (const int keys : {0, 1, 2}) {
+      Ledger ledger = Acked(10);
+      ledger.header.keys = keys;
+      TailVerifier verifier("end", "ab12cd34");
+      for (uint64_t number = 4; number <= 10; ++number) {
+        const int key = keys == 0 ? -1 : static_cast<int>(number % static_cast<uint64_t>(keys));
+        if (number != missing) verifier.OnEvent(Mark(number, key), "handled");
+      }
+      verifier.OnLateBeginning(UINT64_MAX);
+      const TailSummary result = verifier.Result(ledger);
+      EXPECT_EQ(result.lost, 4u);
+      EXPECT_EQ(result.forgotten, 3u);
+      EXPECT_EQ(OutcomeOf(result), ExitCode::kFailed) << missing << " " << keys;
+    }
+  }
+}
+
+TEST(Verify, AKeyThatWentAheadOfTheBeginningMayBeForgotten) {
+  Ledger ledger = Acked(12);
+  ledger.header.keys = 4;
+  TailVerifier verifier("end", "ab12cd34");
+  // 6 (key 2) was handled before 4 and forgotten; key 1 was never seen, but its 9 is too far on.
+  for (const uint64_t number : {4, 7, 8, 10, 11, 12}) {
+    verifier.OnEvent(Mark(number, static_cast<int>(number % 4)), "handled");
+  }
+  verifier.OnLateBeginning(UINT64_MAX);
+  const TailSummary result = verifier.Result(ledger);
+  EXPECT_EQ(result.lost, 6u);       // 1 2 3 5 6 9
+  EXPECT_EQ(result.forgotten, 5u);  // all but 9
+}
+
 TEST(Histogram, IsExactToTwoPercent) {
   Histogram histogram;
   for (int64_t i = 1; i <= 100'000; ++i) histogram.Add(i * 1000);
@@ -288,6 +342,8 @@ TEST(Summary, SaysEverythingInTextAndJson) {
   summary.lost = 1;
   summary.elapsed_ns = 1'000'000'000;
   const TailSummary tail{.agent = "end", .expected = 9, .handled = 9};
+  const TailSummary late{.agent = "end", .lost = 3, .forgotten = 2, .gap = true};
+  EXPECT_THAT(TailText(late), HasSubstr("2 of what counts as lost may only be older"));
   EXPECT_THAT(SummaryText(summary), HasSubstr("lost          1\n"));
   EXPECT_THAT(SummaryText(summary), HasSubstr("throughput    9.0/s over 1s"));
   const std::string json = SummaryJson(&summary, &tail);

@@ -24,6 +24,10 @@ class TailVerifier final {
 
   void OnEvent(std::string_view content, std::string_view outcome);
   void OnGap() { gap_ = true; }
+  // The tail's beginning is not the agent's: rows were trimmed, or keeping began late. Then missing
+  // messages below `below` that precede what was seen may only be forgotten. (Messages that were
+  // sent while the tail was read along cannot be: they are `below` and above.)
+  void OnLateBeginning(uint64_t below) { forgotten_below_ = below; }
   // Compared with what `ledger` expects; its `lost` are those not seen yet.
   TailSummary Result(const Ledger& ledger) const;
 
@@ -34,9 +38,16 @@ class TailVerifier final {
     bool dead_lettered = false;
   };
 
+  // Whether the missing message may have been handled before the first one that was seen.
+  bool MayPrecede(uint64_t number, int keys) const;
+
   const std::string run_;
   std::vector<Seen> seen_;  // by number
   std::unordered_map<int, uint64_t> last_of_key_;
+  std::unordered_map<int, uint64_t> first_of_key_;
+  uint64_t first_ = 0, highest_ = 0;  // 0: none seen
+  uint64_t skew_ = 0;                 // how far a message came behind a higher one, at most
+  uint64_t forgotten_below_ = 0;
   uint64_t doubled_ = 0, out_of_order_ = 0;
   bool gap_ = false;
 };

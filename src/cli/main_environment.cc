@@ -19,6 +19,7 @@
 #include "caxton/cli/limits.h"
 #include "client.h"
 #include "environment.h"
+#include "fd_output.h"
 
 extern char** environ;
 
@@ -97,7 +98,10 @@ int Main(int argc, char** argv, Hooks hooks) {
   SystemClock clock;
   OsRandom random;
   Environment environment;
-  environment.out = &std::cout;
+  FdOutput stdout_buffer(STDOUT_FILENO);
+  std::ostream out(&stdout_buffer);
+  environment.out = &out;
+  environment.out_error = [&stdout_buffer] { return stdout_buffer.error(); };
   environment.err = &std::cerr;
   environment.in = &std::cin;
   environment.out_tty = isatty(STDOUT_FILENO) == 1;

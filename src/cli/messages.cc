@@ -154,6 +154,10 @@ absl::StatusOr<ExitCode> Tail(Context* context, const TailFlags& flags) {
   auto reader = stub.Tail(&call, request);
   v1::TailResponse event;
   while (reader->Read(&event)) {
+    if (!printer.written()) {
+      call.TryCancel();
+      continue;
+    }
     cursor = event.cursor();
     if (printer.structured()) {
       printer.Event(event);
@@ -163,7 +167,7 @@ absl::StatusOr<ExitCode> Tail(Context* context, const TailFlags& flags) {
     if (event.has_envelope()) printer.Text(StrCat(TailLine(event), "\n"));
   }
   const grpc::Status status = reader->Finish();
-  if (interrupt.interrupted() || status.ok()) return ExitCode::kDone;
+  if (interrupt.interrupted() || !printer.written() || status.ok()) return ExitCode::kDone;
   absl::Status error = FromGrpc(status, context->client().server());
   if (IsUnreachable(error) && !cursor.empty()) {
     error = WithFix(std::move(error), StrCat("go on with `caxton message tail ", flags.agent,

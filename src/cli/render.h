@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -72,6 +73,8 @@ class Printer final {
 
   // JSON or YAML was asked for.
   bool structured() const { return format_ != OutputFormat::kTable; }
+  // Whether all of it could be written so far. What follows a stream stops when it cannot.
+  bool written() const { return !out_.fail(); }
   const Style& style() const { return style_; }
   void Document(const google::protobuf::Message& message) const;  // the only one
   void Event(const google::protobuf::Message& message) const;     // one of many, flushed

@@ -22,10 +22,13 @@ inline constexpr int64_t kPlainProgressEveryNs = 1'000'000'000;  // numbers in a
 inline constexpr size_t kMaxToolOutputBytes = 16 << 20;          // caxton-worker's stdout
 inline constexpr size_t kShownContentBytes = 80;                 // of a message, in a table
 inline constexpr int kListPageSize = 200;
+inline constexpr int kDeadLetterPageSize = 1'000;  // each page costs a scan: few and large ones
+inline constexpr size_t kDeadLetterBatch = 100;    // retried or dropped by one call
 
 // caxton load
 inline constexpr int kDefaultOutstanding = 64;
 inline constexpr int kMaxOutstanding = 1'000'000;
+inline constexpr int64_t kMaxLoadCount = (int64_t{1} << 32) - 1;  // also the ledger's last number
 inline constexpr int kMaxLoadKeys = 1'000'000;
 inline constexpr int kDefaultLoadKeys = 64;
 inline constexpr size_t kDefaultLoadBytes = 256;
