@@ -60,7 +60,7 @@ struct ControllerDeps {
   supervisor::Supervisor* supervisor = nullptr;
   supervisor::ArtifactStore* artifacts = nullptr;
   validation::Validator* validator = nullptr;
-  int64_t time_scale = 1;  // --dev --time-scale: divides stage durations
+  int64_t time_scale = 1;                           // --dev --time-scale: divides stage durations
   size_t max_deployments = kDefaultMaxDeployments;  // under way at once, at least 1
   // A shadow's report, about once a second and when it ends; on the strand. May be empty.
   std::function<void(const DeploymentView&)> on_compared;

@@ -16,7 +16,7 @@ struct ServerConfig {
   std::string listen = "127.0.0.1:50051";
   std::string http = "127.0.0.1:8080";
   bool dev = false;
-  int64_t time_scale = 1;  // divides stage durations; needs dev
+  int64_t time_scale = 1;        // divides stage durations; needs dev
   int64_t max_deployments = 32;  // under way at once; the rest waits its turn
   bool accept_loss = false;
   std::string log_level = "info";
