@@ -19,6 +19,24 @@ using nlohmann::json;
 
 constexpr std::string_view kNothing = "(none)";
 
+// Two long values that differ late are shown from shortly before that place on.
+size_t ShownFrom(std::string_view live, std::string_view other) {
+  constexpr size_t kBefore = 32;
+  const size_t most = std::min(live.size(), other.size());
+  size_t same = 0;
+  while (same < most && live[same] == other[same]) ++same;
+  if (same + kBefore <= kShadowValueBytes) return 0;
+  size_t from = same - kBefore;
+  while (from > 0 && (static_cast<unsigned char>(live[from]) & 0xC0) == 0x80) --from;
+  return from;
+}
+
+std::string ShownPart(std::string_view value, size_t from) {
+  constexpr std::string_view kCut = "...";
+  if (from == 0) return ShownText(value, kShadowValueBytes);
+  return StrCat(kCut, ShownText(value.substr(from), kShadowValueBytes - kCut.size()));
+}
+
 // Collects differences until there are too many.
 class Differences {
  public:
@@ -32,8 +50,8 @@ class Differences {
       found_.push_back({std::string(kOtherPlaces), "(further differences)", ""});
       return;
     }
-    found_.push_back({std::move(shown), ShownText(live, kShadowValueBytes),
-                      ShownText(other, kShadowValueBytes)});
+    const size_t from = ShownFrom(live, other);
+    found_.push_back({std::move(shown), ShownPart(live, from), ShownPart(other, from)});
   }
   std::vector<Difference> Take() && { return std::move(found_); }
 

@@ -168,6 +168,20 @@ TEST(ShadowDiff, BoundsPlacesPathsAndValues) {
   EXPECT_TRUE(IsUtf8(found[0].live));
 }
 
+TEST(ShadowDiff, ShowsThePlaceWhereLongValuesDiffer) {
+  const std::string same = StrCat(std::string(1000, '.'), "\xc3\xa9");
+  const auto found = DiffSides(Replying(StrCat(same, "one")), Replying(StrCat(same, "two")), {});
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_TRUE(found[0].live.starts_with("...."));
+  EXPECT_TRUE(found[0].live.ends_with("\xc3\xa9one")) << found[0].live;
+  EXPECT_TRUE(found[0].other.ends_with("\xc3\xa9two")) << found[0].other;
+  EXPECT_LE(found[0].live.size(), kShadowValueBytes);
+  // One that goes on where the other ends.
+  const auto longer = DiffSides(Replying(same), Replying(StrCat(same, "more")), {});
+  ASSERT_THAT(longer, SizeIs(1));
+  EXPECT_TRUE(longer[0].other.ends_with("more"));
+}
+
 TEST(ShadowDiff, ShowsNoControlCharactersAndNoHalfCharacters) {
   EXPECT_EQ(ShownText("a\x1b[31m\xff\n", 100), "a?[31m??");
   EXPECT_EQ(ShownText("\xc3\xa9\xc3\xa9", 3), "\xc3\xa9");

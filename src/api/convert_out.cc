@@ -284,6 +284,10 @@ void ToWire(const validation::ValidationReport& in, v1::ValidationReport* out) {
     SetDuration(stage.duration_ns, wire->mutable_elapsed());
     wire->set_detail(stage.note);
     for (const Finding& finding : stage.findings) {
+      if (finding.severity == FindingSeverity::kNote) {  // no fault: what the stage has to tell
+        StrAppend(wire->mutable_detail(), stage.note.empty() ? "" : "; ", finding.message);
+        continue;
+      }
       v1::ValidationReport::Finding* made = wire->add_findings();
       made->set_error(finding.severity == FindingSeverity::kError);
       made->set_reason(finding.code);
