@@ -48,6 +48,7 @@ class Sandbox final {
     std::vector<SampleRun> runs;
     stats_->deterministic = true;
     size_t skipped = 0;
+    bool only_right_refusals = true;  // what is hostile may be rejected: that is right
     for (const Sample& sample : samples) {
       if (options_.clock.MonoNanos() >= end_ns_) {
         ++skipped;
@@ -58,10 +59,13 @@ class Sandbox final {
       if (result.outcome == StepOutcome::kHandled) {
         CheckDeterminism(sample, result);
         runs.push_back({sample.name, std::move(result)});
+      } else if (result.outcome != StepOutcome::kAgentRejected ||
+                 !StartsWith(sample.name, "hostile/")) {
+        only_right_refusals = false;
       }
     }
     if (skipped > 0) Skipped(skipped);
-    if (stats_->samples > 0 && stats_->samples_handled == 0) {
+    if (stats_->samples > 0 && stats_->samples_handled == 0 && !only_right_refusals) {
       stats_->deterministic = false;
       findings_->Error("ALL_SAMPLES_FAILED", "",
                        StrCat("the agent handled none of ", stats_->samples, " sample messages"),

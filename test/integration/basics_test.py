@@ -43,6 +43,13 @@ class Basics(harness.CaxtonTest):
         for stage in stages.values():
             self.assertTrue(stage["ran"] and stage["passed"], stage)
 
+    def test_every_example_passes_validation(self):
+        # pingpong rejects every hostile sample, which is right.
+        modules = sorted(harness.EXAMPLES.glob("*.wasm"))
+        self.assertGreater(len(modules), 5)
+        for path in modules:
+            self.cli("agent", "validate", path)
+
     def test_same_content_again(self):
         self.server()
         self.deploy(example("greeter-1"), "greeter")
