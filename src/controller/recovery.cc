@@ -69,6 +69,13 @@ void ControllerImpl::StartServing() {
       for (DeploymentId other : run->status.group) {
         const Run* member = FindRun(other);
         if (member != nullptr && member->status.final()) GroupFailed(*member);
+        if (member == nullptr && run->status.running_ns == 0) {
+          Step(id,
+               deployment::Abort{deployment::EndCause::kGroup,
+                                 StrCat(deployment::DeploymentName(other),
+                                        ", which it was to be switched together with, is gone")},
+               nullptr);
+        }
       }
     }
     std::vector<AgentEntry*> agents = book_.All();

@@ -315,6 +315,10 @@ void ControllerImpl::DropRun(DeploymentId id) {
   if (node.empty()) return;
   Run* run = node.mapped().get();
   StopClock(run);
+  if (!run->status.final()) {
+    run->status.cause = deployment::EndCause::kRemoved;
+    GroupFailed(*run);  // the others of its group would wait for it for ever
+  }
   for (auto& [event, then] : run->waiting) {
     if (then) then(Gone());
   }

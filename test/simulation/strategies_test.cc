@@ -193,6 +193,20 @@ TEST_F(Strategies, AGroupGoesTogetherOrNotAtAll) {
   EXPECT_EQ(Answers("b"), 1u);
 }
 
+TEST_F(Strategies, AGroupWhoseOtherAgentIsRemovedDoesNotWaitForIt) {
+  Serve("a", 0);
+  Serve("b", 1);
+  server_.supervisor->SetPrepareDelay({server_.IdOf("b"), RevisionNumber(2)}, 20 * kSecond);
+  ASSERT_TRUE(
+      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(server_.Remove("b", router::RemoveMode::kPurge).ok());
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(Status("a").state, DeploymentState::kRolledBack);
+  EXPECT_EQ(Status("a").cause, EndCause::kGroup);
+  EXPECT_EQ(Answers("a"), 1u);
+}
+
 TEST_F(Strategies, AGroupIsRefusedWhole) {
   Serve("a", 0);
   EXPECT_EQ(ReasonOf(Group({}).status()), "GROUP_SIZE");
