@@ -26,11 +26,13 @@ struct ThreadExecutor::State {
   std::map<std::pair<int64_t, uint64_t>, Task> timers;  // (due on the monotonic clock, id)
   absl::flat_hash_map<uint64_t, int64_t> due_by_id;
   uint64_t next_timer = 1;
-  bool waiting = false;
+  bool waiting = false;   // the thread sleeps, and nobody has woken it
+  bool borrowed = false;  // another thread runs the strand's tasks
   bool stopping = false;
   std::thread thread;
 
   void Run();
+  void RunBorrowed(Task task);
   void MoveDueTimers(std::vector<Task>* to);
   void WaitForWork(std::unique_lock<std::mutex>& lock);
 };
@@ -60,6 +62,10 @@ void ThreadExecutor::State::Run() {
   std::vector<Task> batch;
   std::unique_lock lock(mutex);
   while (true) {
+    if (borrowed) {
+      wake.wait(lock);  // the borrower says when it is done
+      continue;
+    }
     batch.clear();
     batch.swap(queue);
     MoveDueTimers(&batch);
@@ -77,6 +83,31 @@ void ThreadExecutor::State::Run() {
   }
 }
 
+// `borrowed` has been set by the caller, which does not hold the lock.
+void ThreadExecutor::State::RunBorrowed(Task task) {
+  task();
+  task = nullptr;
+  std::vector<Task> batch;
+  int ran = 1;
+  std::unique_lock lock(mutex);
+  while (!queue.empty() && ran < kBorrowedTasks) {
+    batch.swap(queue);
+    lock.unlock();
+    for (Task& next : batch) {
+      next();
+      next = nullptr;
+      ++ran;
+    }
+    batch.clear();
+    lock.lock();
+  }
+  borrowed = false;
+  // The thread, if awake, waits for this moment; if asleep, it is needed only for what is left.
+  if (waiting && queue.empty()) return;
+  waiting = false;
+  wake.notify_one();
+}
+
 ThreadExecutor::ThreadExecutor(std::string name, const Clock& clock)
     : state_(std::make_unique<State>(clock)) {
   CAXTON_ASSERT(name.size() <= 15, "the kernel keeps 15 characters of a thread's name");
@@ -90,9 +121,25 @@ void ThreadExecutor::Post(Task task) {
   std::unique_lock lock(state_->mutex);
   if (state_->stopping) return;
   state_->queue.push_back(std::move(task));
+  if (state_->borrowed) return;  // the borrower runs it, or wakes the thread for it
   const bool wake = std::exchange(state_->waiting, false);
   lock.unlock();
   if (wake) state_->wake.notify_one();
+}
+
+void ThreadExecutor::RunOrPost(Task task) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->stopping) return;
+    const bool idle = state_->waiting && !state_->borrowed && state_->queue.empty();
+    if (!idle) {
+      // Its thread is awake, or the borrower runs it.
+      state_->queue.push_back(std::move(task));
+      return;
+    }
+    state_->borrowed = true;
+  }
+  state_->RunBorrowed(std::move(task));
 }
 
 TimerId ThreadExecutor::PostAfter(int64_t delay_ns, Task task) {

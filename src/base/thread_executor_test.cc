@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <future>
 #include <thread>
 #include <vector>
@@ -93,6 +94,92 @@ TEST(ThreadExecutor, PostsFromManyThreadsAllRun) {
     for (std::thread& thread : threads) thread.join();
   }
   EXPECT_EQ(ran, 4000);
+}
+
+// Runs `check` where the strand's thread is known to sleep: it was seen to run a task there.
+void WhenIdle(ThreadExecutor& executor, const std::function<bool()>& check) {
+  do {
+    std::promise<void> done;
+    executor.Post([&] { done.set_value(); });
+    done.get_future().wait();
+  } while (!check());
+}
+
+TEST(ThreadExecutor, RunOrPostRunsOnTheCallerWhereTheStrandSleeps) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  std::vector<int> order;
+  WhenIdle(executor, [&] {
+    order.clear();
+    std::promise<std::thread::id> last;
+    executor.RunOrPost([&] {
+      executor.RunOrPost([&] { order.push_back(2); });  // never inside a task
+      executor.Post([&] { last.set_value(std::this_thread::get_id()); });
+      order.push_back(1);
+    });
+    return last.get_future().get() == std::this_thread::get_id();
+  });
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+}
+
+TEST(ThreadExecutor, ABorrowerLeavesTheRestToTheThread) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  WhenIdle(executor, [&] {
+    std::atomic<int> here = 0;
+    std::promise<void> elsewhere;
+    std::atomic<bool> told = false;
+    const std::thread::id caller = std::this_thread::get_id();
+    // Posts itself again until another thread runs it.
+    std::function<void()> again = [&] {
+      if (std::this_thread::get_id() == caller) {
+        ++here;
+        executor.Post(again);
+      } else if (!told.exchange(true)) {
+        elsewhere.set_value();
+      }
+    };
+    executor.RunOrPost(again);
+    elsewhere.get_future().wait();
+    EXPECT_LE(here, kBorrowedTasks);
+    return here == kBorrowedTasks;
+  });
+}
+
+TEST(ThreadExecutor, TimersSetByABorrowerFire) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  std::promise<void> fired;
+  executor.RunOrPost([&] { executor.PostAfter(1, [&] { fired.set_value(); }); });
+  fired.get_future().wait();
+}
+
+TEST(ThreadExecutor, BorrowersAndPostersNeverRunTwoTasksAtOnce) {
+  SystemClock clock;
+  int ran = 0;  // plain: the strand is what guards it
+  {
+    ThreadExecutor executor("test", clock);
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&, t] {
+        for (int i = 0; i < 1000; ++i) {
+          if ((i + t) % 3 == 0) {
+            executor.Post([&ran] { ++ran; });
+          } else if ((i + t) % 97 == 0) {
+            executor.PostAfter(1, [] {});
+          } else {
+            executor.RunOrPost([&ran] { ++ran; });
+          }
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+  }
+  int timers = 0;
+  for (int t = 0; t < 4; ++t) {
+    for (int i = 0; i < 1000; ++i) timers += (i + t) % 3 != 0 && (i + t) % 97 == 0;
+  }
+  EXPECT_EQ(ran, 4000 - timers);
 }
 
 }  // namespace

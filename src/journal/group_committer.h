@@ -46,6 +46,7 @@ class GroupCommitter final : public Committer, public std::enable_shared_from_th
   void Barrier(absl::AnyInvocable<void()> done) override;
   size_t queued_bytes() const override { return queued_bytes_.load(std::memory_order_relaxed); }
   uint64_t deciding_round() const override { return round_; }
+  bool deciding_few() const override { return taken_.size() <= kFewOps; }
   uint64_t durable_round() const override { return durable_round_.load(std::memory_order_acquire); }
 
   // Journaled in the order of submission, with a sync of its own. Any thread.

@@ -20,6 +20,7 @@ class NullCgroup final : public Cgroup {
  public:
   void Join(SpawnOptions*) const override {}
   absl::Status SetLimits(const CgroupLimits&) override { return absl::OkStatus(); }
+  absl::Status SetCpuShare(int64_t) override { return absl::OkStatus(); }
   absl::StatusOr<CgroupUsage> Usage() const override { return CgroupUsage{}; }
   absl::Status KillAll() override { return absl::OkStatus(); }
   absl::Status Remove() override { return absl::OkStatus(); }

@@ -117,6 +117,10 @@ TEST_F(CgroupV2Test, LimitsAreWritten) {
   SpawnOptions options;
   (*group)->Join(&options);
   EXPECT_EQ(options.cgroup_procs_files, std::vector<std::string>{dir + "/cgroup.procs"});
+  ASSERT_TRUE((*group)->SetCpuShare(200).ok());
+  EXPECT_EQ(fs_->files[dir + "/cpu.weight"], "20");
+  ASSERT_TRUE((*group)->SetCpuShare(1).ok());
+  EXPECT_EQ(fs_->files[dir + "/cpu.weight"], "1");
   ASSERT_TRUE((*group)->SetLimits({}).ok());
   EXPECT_EQ(fs_->files[dir + "/memory.max"], "max");
   EXPECT_EQ(fs_->files[dir + "/cpu.max"], "max 5000");

@@ -60,6 +60,12 @@ class GroupV1 final : public Cgroup {
                       limits.pids_max > 0 ? StrCat(limits.pids_max) : "max");
   }
 
+  absl::Status SetCpuShare(int64_t cpu_millis) override {
+    if (dirs_.cpu.empty()) return absl::OkStatus();
+    const int64_t shares = std::max(kMinShares, kSharesPerCore * cpu_millis / 1000);
+    return fs_->Write(dirs_.cpu + "/cpu.shares", StrCat(shares));
+  }
+
   absl::StatusOr<CgroupUsage> Usage() const override {
     CgroupUsage usage;
     if (!dirs_.memory.empty()) {
@@ -108,8 +114,7 @@ class GroupV1 final : public Cgroup {
 
   absl::Status SetCpu(const CgroupLimits& limits) {
     if (dirs_.cpu.empty()) return absl::OkStatus();
-    const int64_t shares = std::max(kMinShares, kSharesPerCore * limits.cpu_millis / 1000);
-    RETURN_IF_ERROR(fs_->Write(dirs_.cpu + "/cpu.shares", StrCat(shares)));
+    RETURN_IF_ERROR(SetCpuShare(limits.cpu_millis));
     if (!fs_->Exists(dirs_.cpu + "/cpu.cfs_quota_us")) return absl::OkStatus();
     if (limits.cpu_max_millis <= 0) return fs_->Write(dirs_.cpu + "/cpu.cfs_quota_us", "-1");
     const int64_t quota =

@@ -35,6 +35,12 @@ class GroupV2 final : public Cgroup {
     return fs_->Write(dir_ + "/pids.max", limits.pids_max > 0 ? StrCat(limits.pids_max) : "max");
   }
 
+  absl::Status SetCpuShare(int64_t cpu_millis) override {
+    if (!report_.cpu) return absl::OkStatus();
+    const int64_t weight = std::clamp(cpu_millis / kMillisPerWeight, kMinWeight, kMaxWeight);
+    return fs_->Write(dir_ + "/cpu.weight", StrCat(weight));
+  }
+
   absl::StatusOr<CgroupUsage> Usage() const override {
     CgroupUsage usage;
     if (report_.memory) {
@@ -71,8 +77,7 @@ class GroupV2 final : public Cgroup {
   }
 
   absl::Status SetCpu(const CgroupLimits& limits) {
-    const int64_t weight = std::clamp(limits.cpu_millis / kMillisPerWeight, kMinWeight, kMaxWeight);
-    RETURN_IF_ERROR(fs_->Write(dir_ + "/cpu.weight", StrCat(weight)));
+    RETURN_IF_ERROR(SetCpuShare(limits.cpu_millis));
     const int64_t quota =
         std::max(kMinCpuQuotaUsec, kCpuQuotaPeriodUsec * limits.cpu_max_millis / 1000);
     return fs_->Write(dir_ + "/cpu.max", StrCat(limits.cpu_max_millis > 0 ? StrCat(quota) : "max",

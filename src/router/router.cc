@@ -77,6 +77,7 @@ class RouterImpl final : public Router, private MessagePlane {
   absl::Status Room(const AgentRoute& route, size_t bytes);
   MessagePtr Make(const AgentRoute& route, Envelope envelope, bool wants_reply = false);
   MessagePtr Readopt(const AgentRoute& route, Seq seq, Envelope envelope, RowPlace row);
+  static void SetShares(const AgentRoute& route);
   static void SetOrigin(const RouteTable& table, Message* m);
   Shard& ShardOf(const Message& message);
   bool BeginDeadLetterWork(AgentId agent, Seq seq, absl::AnyInvocable<void(absl::Status)>& done);
@@ -271,7 +272,7 @@ MessagePtr RouterImpl::MakeInternal(const Message& cause, Envelope envelope, std
 
 void RouterImpl::Deliver(MessagePtr message) {
   Shard& shard = ShardOf(*message);
-  shard.Adopt(std::move(message), -1);
+  shard.Deliver(std::move(message));
 }
 
 void RouterImpl::Abandon(const Message& m) {
@@ -324,9 +325,23 @@ void RouterImpl::OnLog(RevisionRef revision, std::vector<LogLine> lines) {
 
 // ---- routes
 
+// Copies yield to messages. Before the route: what it makes live is not kept waiting by a shadow's
+// share.
+void RouterImpl::SetShares(const AgentRoute& route) {
+  for (const RevisionRoute* live : {&route.stable, &route.candidate}) {
+    if (live->workers != nullptr) live->workers->SetBackground(false);
+  }
+  for (const RevisionRoute* copy : {&route.shadow, &route.secondary}) {
+    if (copy->workers != nullptr) copy->workers->SetBackground(true);
+  }
+}
+
 void RouterImpl::PublishAll(std::vector<std::shared_ptr<const AgentRoute>> routes) {
   std::vector<AgentId> agents;
-  for (const auto& route : routes) agents.push_back(route->id);
+  for (const auto& route : routes) {
+    agents.push_back(route->id);
+    SetShares(*route);
+  }
   tables_.Publish(std::move(routes));
   for (AgentId agent : agents) {
     for (auto& shard : shards_) shard->RouteChanged(agent);

@@ -15,11 +15,25 @@ namespace caxton::router {
 Shard::Shard(ShardDeps deps) : d_(deps), routes_(deps.tables), jitter_(deps.jitter_seed) {}
 
 void Shard::Arrive(MessagePtr message) {
-  d_.executor->Post([this, m = std::move(message)] { OnArrive(m); });
+  d_.executor->RunOrPost([this, m = std::move(message)] { OnArrive(m); });
 }
 
 void Shard::Adopt(MessagePtr message, int64_t retry_in_ns) {
   d_.executor->Post([this, m = std::move(message), retry_in_ns] { OnAdopt(m, retry_in_ns); });
+}
+
+void Shard::Deliver(MessagePtr message) {
+  FromCommitter([this, m = std::move(message)] { OnAdopt(m, -1); });
+}
+
+// The committer's strand is the one that all messages share: it does a shard's work only where
+// there is little of its own.
+void Shard::FromCommitter(Task task) {
+  if (d_.journal->committer().deciding_few()) {
+    d_.executor->RunOrPost(std::move(task));
+  } else {
+    d_.executor->Post(std::move(task));
+  }
 }
 
 void Shard::Room(RevisionRef revision) {

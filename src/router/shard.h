@@ -9,7 +9,8 @@
 // verdicts).
 //
 // Thread rule: Arrive, Adopt, Result, Lost, Room, RouteChanged, TakeBack, Discard and Forget from
-// any thread (they post); the rest is private and runs on the strand.
+// any thread (they post; Arrive and Result run at once where the strand is idle), Deliver from the
+// committer's strand; the rest is private and runs on the strand.
 #pragma once
 
 #include <cstdint>
@@ -77,6 +78,7 @@ class Shard {
 
   void Arrive(MessagePtr message);                      // new, admitted, not yet journaled
   void Adopt(MessagePtr message, int64_t retry_in_ns);  // has its row; retry_in_ns < 0: not held
+  void Deliver(MessagePtr message);                     // as Adopt, of what commits right now
   void Result(RevisionRef revision, StepResult result);
   void Lost(RevisionRef revision, std::vector<supervisor::LostStep> lost, std::string cause);
   void Room(RevisionRef revision);
@@ -108,6 +110,7 @@ class Shard {
   };
 
   // -- shard.cc
+  void FromCommitter(Task task);
   void OnArrive(const MessagePtr& m);
   void Keep(const MessagePtr& m);
   void OnAdopt(const MessagePtr& m, int64_t retry_in_ns);

@@ -31,7 +31,7 @@ void Shard::CommitAccept(const MessagePtr& m) {
     op.decided = [this, m](const CommitVerdict& verdict) {
       // Joined here, on the committer's strand: the message it repeats cannot end in between.
       if (verdict.kind != CommitVerdict::Kind::kAccepted) AnswerRepeat(m, verdict);
-      d_.executor->Post([this, m, accepted = verdict.kind == CommitVerdict::Kind::kAccepted] {
+      FromCommitter([this, m, accepted = verdict.kind == CommitVerdict::Kind::kAccepted] {
         OnClaimed(m, accepted);
       });
     };
@@ -278,10 +278,9 @@ void Shard::CommitStep(const MessagePtr& m, StepResult result,
     } else {
       for (MessagePtr& made : out->to_agents) d_.plane->Abandon(*made);
     }
-    d_.executor->Post(
-        [this, m, kind = verdict.kind, round = d_.journal->committer().deciding_round()] {
-          OnStepDecided(m, kind, round);
-        });
+    FromCommitter([this, m, kind = verdict.kind, round = d_.journal->committer().deciding_round()] {
+      OnStepDecided(m, kind, round);
+    });
   };
   // Only what leaves the process waits for the disk. A step that nobody outside waits for rides
   // with the next sync (of the receiver's step, of an accept, or after kMaxUnsyncedRounds): after a

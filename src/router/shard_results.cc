@@ -20,7 +20,7 @@ using journal::HeldRecord;
 using journal::Table;
 
 void Shard::Result(RevisionRef revision, StepResult result) {
-  d_.executor->Post(
+  d_.executor->RunOrPost(
       [this, revision, r = std::move(result)]() mutable { OnResult(revision, std::move(r)); });
 }
 

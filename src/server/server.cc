@@ -130,6 +130,7 @@ absl::Status ServerImpl::MakeParts() {
   committer_strand_ = std::make_unique<ThreadExecutor>("committer", clock_);
   controller_strand_ = std::make_unique<ThreadExecutor>("controller", clock_);
   mirror_strand_ = std::make_unique<ThreadExecutor>("mirror", clock_);
+  mirror_strand_->Post([] { (void)!::nice(kMirrorNice); });  // of that thread alone, on Linux
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < std::min(cores, 8u); ++i) {
     shard_strands_.push_back(std::make_unique<ThreadExecutor>(StrCat("shard-", i), clock_));

@@ -225,6 +225,72 @@ class SupervisorTest : public ::testing::Test {
   Revision revision_;
 };
 
+// Remembers the last share of the processors that a worker was given.
+class ShareBook final : public platform::CgroupManager {
+ public:
+  const platform::CgroupReport& report() const override { return null_->report(); }
+  absl::StatusOr<std::unique_ptr<platform::Cgroup>> Create(
+      const std::string&, const platform::CgroupLimits& limits) override {
+    share_ = limits.cpu_millis;
+    return std::make_unique<Group>(&share_);
+  }
+  int64_t share() const { return share_; }
+
+ private:
+  class Group final : public platform::Cgroup {
+   public:
+    explicit Group(std::atomic<int64_t>* share) : share_(share) {}
+    void Join(platform::SpawnOptions*) const override {}
+    absl::Status SetLimits(const platform::CgroupLimits&) override { return absl::OkStatus(); }
+    absl::Status SetCpuShare(int64_t cpu_millis) override {
+      *share_ = cpu_millis;
+      return absl::OkStatus();
+    }
+    absl::StatusOr<platform::CgroupUsage> Usage() const override { return platform::CgroupUsage(); }
+    absl::Status KillAll() override { return absl::OkStatus(); }
+    absl::Status Remove() override { return absl::OkStatus(); }
+
+   private:
+    std::atomic<int64_t>* const share_;
+  };
+  std::unique_ptr<platform::CgroupManager> null_ = platform::NullCgroups("a test");
+  std::atomic<int64_t> share_{0};
+};
+
+TEST_F(SupervisorTest, ALongStepYieldsUntilItEnds) {
+  supervisor_.reset();
+  auto book = std::make_unique<ShareBook>();
+  const ShareBook& shares = *book;
+  cgroups_ = std::move(book);
+  Open();
+  revision_.limits.cpu_millis = 600;
+  ASSERT_TRUE(Prepare().ok());
+  EXPECT_EQ(shares.share(), 600);
+  Dispatch(1, "until-interrupted");
+  clock_.Advance(kLongStepNs + 1);
+  while (shares.share() == 600) std::this_thread::yield();  // the tick sees it
+  EXPECT_EQ(shares.share(), 600 / kLongStepShare);
+  workers_->Interrupt(Ticket(1));
+  ledger_.AwaitEnds(1);
+  EXPECT_EQ(shares.share(), 600);
+  // As a shadow's; also its replacement.
+  workers_->SetBackground(true);
+  EXPECT_EQ(shares.share(), 600 / kBackgroundShare);
+  clock_.Advance(kHealthyAfterNs);
+  const std::vector<pid_t> before = Workers();
+  ASSERT_EQ(before.size(), 1u);
+  kill(before.front(), SIGKILL);
+  while (Workers().empty() || Workers() == before) clock_.Advance(kRestartBackoffFirstNs);
+  while (shares.share() == 600) std::this_thread::yield();  // made with the whole of it
+  EXPECT_EQ(shares.share(), 600 / kBackgroundShare);
+  workers_->SetBackground(false);
+  EXPECT_EQ(shares.share(), 600);
+  // A short one changes nothing.
+  Dispatch(2, "x");
+  ledger_.AwaitEnds(2);
+  EXPECT_EQ(shares.share(), 600);
+}
+
 TEST_F(SupervisorTest, ManyStepsEachEndOnce) {
   revision_.limits.instances = 2;
   ASSERT_TRUE(Prepare().ok());

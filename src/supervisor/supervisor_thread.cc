@@ -336,7 +336,10 @@ void SupervisorThread::TickLane(Entry& entry, Lane& lane, int64_t now) {
     case State::kUp:
       if (lane.Hung()) {
         lane.Kill("was killed: its step did not end, long after its deadline", true);
-      } else if (entry.revision.traits.has_health_check && now >= life.health_due_ns) {
+        break;
+      }
+      lane.YieldIfLong();
+      if (entry.revision.traits.has_health_check && now >= life.health_due_ns) {
         life.health_due_ns = now + kHealthPeriodNs;
         lane.AskHealth();
       }

@@ -65,6 +65,10 @@ void WorkerGroup::InterruptAll() {
   for (const auto& lane : lanes_) lane->InterruptAll();
 }
 
+void WorkerGroup::SetBackground(bool background) {
+  for (const auto& lane : lanes_) lane->SetBackground(background);
+}
+
 WorkersStatus WorkerGroup::status() const {
   WorkersStatus status;
   for (const auto& lane : lanes_) {

@@ -42,6 +42,7 @@ class WorkerGroup final : public RevisionWorkers, public LaneOwner {
   void Flush() override;
   void Interrupt(Ticket ticket) override;
   void InterruptAll() override;
+  void SetBackground(bool background) override;
   WorkersStatus status() const override;
 
   void OnReady(Lane* lane, ipc::Ready ready) override;

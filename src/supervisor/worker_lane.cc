@@ -10,6 +10,7 @@
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
 #include "caxton/ipc/worker_command.h"
+#include "caxton/platform/futex.h"
 #include "caxton/supervisor/worker_setup.h"
 
 namespace caxton::supervisor {
@@ -158,14 +159,17 @@ absl::Status Lane::Start(const LaneStart& start) {
   ASSIGN_OR_RETURN(process->child, platform::Spawn(options));
 
   max_output_bytes_ = std::max(kMaxStepOutputBytes, max_message);
+  cpu_millis_ = revision.limits.cpu_millis;
   ready_seen_ = false;
+  last_result_ns_ = 0;
   RefillLogBudget();
   ipc::ServerChannel* const channel = process->channel.get();
   MutexLock lock(&mutex_);
   cause_.clear();
-  stopping_ = hung_ = false;
+  stopping_ = hung_ = yielding_ = false;
   health_ = Health();
   process_ = std::move(process);
+  if (background_) ApplyShareLocked();
   process_->reader = std::thread([this, channel] { Read(channel); });
   return absl::OkStatus();
 }
@@ -207,6 +211,27 @@ void Lane::Retire() {
 bool Lane::Hung() const {
   MutexLock lock(&mutex_);
   return accepting_ && window_.Hung(clock_.MonoNanos());
+}
+
+void Lane::YieldIfLong() {
+  MutexLock lock(&mutex_);
+  if (yielding_ || !window_.RunsLong(clock_.MonoNanos())) return;
+  yielding_ = true;
+  ApplyShareLocked();
+}
+
+void Lane::SetBackground(bool background) {
+  MutexLock lock(&mutex_);
+  if (std::exchange(background_, background) != background) ApplyShareLocked();
+}
+
+void Lane::ApplyShareLocked() {
+  if (process_ == nullptr) return;
+  int64_t share = cpu_millis_;
+  if (background_) share /= kBackgroundShare;
+  if (yielding_) share /= kLongStepShare;
+  // Where the machine does not let us, the worker keeps the share it has.
+  process_->cgroup->SetCpuShare(share).IgnoreError();
 }
 
 void Lane::AskHealth() {
@@ -252,12 +277,21 @@ void Lane::Read(ipc::ServerChannel* channel) {
       status = Handle(frame);
     } else {
       FlushLogs();
-      status = reader.WaitReadable(ipc::kNoDeadline).status();
+      status = Await(reader);
     }
   }
   if (!absl::IsUnavailable(status)) Kill(StrCat("broke the protocol: ", status.message()));
   FlushLogs();
   EndReading(channel);
+}
+
+absl::Status Lane::Await(ipc::RingReader& reader) {
+  const bool watches = clock_.MonoNanos() - last_result_ns_ < kLongStepWatchNs;
+  // The kernel waits by its own clock.
+  const int64_t until = watches ? platform::MonotonicNanos() + kLongStepNs : ipc::kNoDeadline;
+  ASSIGN_OR_RETURN(const bool readable, reader.WaitReadable(until));
+  if (!readable) YieldIfLong();
+  return absl::OkStatus();
 }
 
 absl::Status Lane::Handle(const ipc::Frame& frame) {
@@ -278,12 +312,14 @@ absl::Status Lane::Handle(const ipc::Frame& frame) {
 absl::Status Lane::HandleResult(std::string_view bytes) {
   auto result = DecodeStepResult(bytes, max_output_bytes_);
   if (!result.ok()) return Breach(StrCat("a bad result: ", StdView(result.status().message())));
+  last_result_ns_ = clock_.MonoNanos();
   bool room;
   {
     MutexLock lock(&mutex_);
-    if (!window_.Pop(result->ticket, clock_.MonoNanos()).has_value()) {
+    if (!window_.Pop(result->ticket, last_result_ns_).has_value()) {
       return Breach("a result for a step that is not the next to be answered");
     }
+    if (std::exchange(yielding_, false)) ApplyShareLocked();
     ++steps_answered_;
     room = accepting_ && window_.WorthTrying();
     UpdateLoadLocked();

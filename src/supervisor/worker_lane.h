@@ -93,6 +93,9 @@ class Lane {
   void NoteExit(const platform::ExitStatus& exit);
   void Retire();
   bool Hung() const;
+  void SetBackground(bool background);
+  // Divides the worker's share of the processors while a step of it runs long. Any thread.
+  void YieldIfLong();
   void AskHealth();
   void RefillLogBudget() { log_budget_.store(kMaxLogLinesPerTick, std::memory_order_relaxed); }
   platform::CgroupUsage Usage() const;
@@ -125,6 +128,7 @@ class Lane {
   };
 
   void Read(ipc::ServerChannel* channel);
+  absl::Status Await(ipc::RingReader& reader);
   absl::Status Handle(const ipc::Frame& frame);
   absl::Status HandleResult(std::string_view bytes);
   absl::Status HandleReady(std::string_view bytes);
@@ -132,6 +136,7 @@ class Lane {
   absl::Status HandleLog(std::string_view bytes);
   void FlushLogs();
   void EndReading(ipc::ServerChannel* channel);
+  void ApplyShareLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void KillLocked(std::string cause, bool hung) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void UpdateLoadLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool HasCause() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !cause_.empty(); }
@@ -140,7 +145,8 @@ class Lane {
   const Clock& clock_;
   // Set and reset on the supervisor's thread under mutex_; other threads read it under mutex_.
   std::unique_ptr<Process> process_;
-  size_t max_output_bytes_ = 0;  // set before the reader starts
+  size_t max_output_bytes_ = 0;  // set before the reader starts, as is cpu_millis_
+  int64_t cpu_millis_ = 0;       // the worker's whole share
   std::atomic<uint32_t> load_{kDownLoad};
   std::atomic<bool> dirty_{false};  // something was written and not flushed
   std::atomic<int> log_budget_{0};
@@ -152,12 +158,15 @@ class Lane {
   bool accepting_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool hung_ ABSL_GUARDED_BY(mutex_) = false;
-  std::string cause_ ABSL_GUARDED_BY(mutex_);  // why the process ended or must end
+  bool yielding_ ABSL_GUARDED_BY(mutex_) = false;    // a step of it runs long
+  bool background_ ABSL_GUARDED_BY(mutex_) = false;  // outlives the process
+  std::string cause_ ABSL_GUARDED_BY(mutex_);        // why the process ended or must end
   Health health_ ABSL_GUARDED_BY(mutex_);
   uint64_t steps_answered_ ABSL_GUARDED_BY(mutex_) = 0;
 
   // The reader's own.
   bool ready_seen_ = false;
+  int64_t last_result_ns_ = 0;
   std::vector<LogLine> logs_;
 };
 

@@ -75,6 +75,10 @@ class WorkerWindow {
   bool Hung(int64_t now_ns) const {
     return !steps_.empty() && now_ns - front_since_ns_ > steps_.front().deadline_ns + kHungGraceNs;
   }
+  // Whether the front has run for more than kLongStepNs.
+  bool RunsLong(int64_t now_ns) const {
+    return !steps_.empty() && now_ns - front_since_ns_ > kLongStepNs;
+  }
   bool Contains(Ticket ticket) const {
     for (const Outstanding& step : steps_) {
       if (step.ticket == ticket) return true;

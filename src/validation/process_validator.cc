@@ -289,10 +289,9 @@ absl::Status ProcessValidator::StartChild(Job& job, std::string_view wasm) {
   ASSIGN_OR_RETURN(job.code, platform::CreateMemfd(name + "-code", 0));
   ASSIGN_OR_RETURN(job.report, platform::CreateMemfd(name + "-report", 0));
   job.memory_limit_bytes = kCompilerMemoryBytes + job.revision.limits.memory_bytes;
-  ASSIGN_OR_RETURN(job.cgroup,
-                   deps_.cgroups->Create(name, {.memory_bytes = job.memory_limit_bytes,
-                                                .cpu_millis = job.revision.limits.cpu_millis,
-                                                .pids_max = kCompilerThreadsMax}));
+  ASSIGN_OR_RETURN(job.cgroup, deps_.cgroups->Create(name, {.memory_bytes = job.memory_limit_bytes,
+                                                            .cpu_millis = kCompilerCpuMillis,
+                                                            .pids_max = kCompilerThreadsMax}));
   platform::SpawnOptions options;
   options.path = options_.worker_path;
   options.argv = ipc::CommandLine(

@@ -65,6 +65,8 @@ class FakeSupervisor::Workers final : public RevisionWorkers,
     return true;
   }
 
+  void SetBackground(bool) override {}  // processors are not simulated
+
   void Flush() override {
     for (size_t i = 0; i < lanes_.size(); ++i) {
       Later(0, [this, i] { StartNext(lanes_[i]); });

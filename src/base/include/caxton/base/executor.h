@@ -5,7 +5,7 @@
 // thread (ThreadExecutor), in simulation all share one thread and a simulated clock
 // (testing/sim_world.h).
 //
-// Thread rule: Post, PostAfter and Cancel may be called from any thread, tasks included.
+// Thread rule: Post, RunOrPost, PostAfter and Cancel may be called from any thread, tasks included.
 // Tasks must not block (the committer's fsync is the one, documented, exception).
 #pragma once
 
@@ -23,6 +23,11 @@ class Executor {
  public:
   virtual ~Executor() = default;
   virtual void Post(Task task) = 0;
+  // As Post; but where the strand is idle the task may run now, on the calling thread, and with it
+  // some of what is posted meanwhile: that saves waking a thread for microseconds of work. The
+  // caller holds no lock that a task of the strand may take, and is no task of it that cannot bear
+  // another to run first.
+  virtual void RunOrPost(Task task) { Post(std::move(task)); }
   // Runs `task` on this strand once at least `delay_ns` have passed (<= 0: as Post).
   virtual TimerId PostAfter(int64_t delay_ns, Task task) = 0;
   // After Cancel returns on the strand itself, the task will not run. From another thread it may be

@@ -48,7 +48,10 @@ class Committer {
   // Rounds whose writes are durable, and the round that takes what is submitted now: an op decided
   // in round r is durable once durable_round() >= r.
   virtual uint64_t deciding_round() const = 0;  // on the strand, inside `decided`
-  virtual uint64_t durable_round() const = 0;   // any thread
+  // Whether that round is of a few ops only (kFewOps), so that `decided` may take some microseconds
+  // without keeping many others waiting. On the strand, inside `decided`.
+  virtual bool deciding_few() const = 0;
+  virtual uint64_t durable_round() const = 0;  // any thread
 };
 
 }  // namespace caxton::journal

@@ -18,6 +18,8 @@ inline constexpr size_t kMaxRoundBytes = 1 << 20;
 inline constexpr int64_t kGatherFromNanos = 1'000'000;
 inline constexpr int64_t kMaxGatherNanos = 2'000'000;
 inline constexpr size_t kMinGatherOps = 8;
+inline constexpr size_t kFewOps =
+    2;  // a round of no more may spare some microseconds for its callbacks
 inline constexpr uint64_t kMaxUnsyncedRounds =
     256;                                         // then one is synced though nobody waits for it
 inline constexpr size_t kMaxAttemptsKept = 16;   // per held message or dead letter

@@ -44,6 +44,8 @@ class Cgroup {
   // Makes the child of these options start inside this group.
   virtual void Join(SpawnOptions* options) const = 0;
   virtual absl::Status SetLimits(const CgroupLimits& limits) = 0;
+  // CgroupLimits::cpu_millis alone. One small write: fit for a busy thread.
+  virtual absl::Status SetCpuShare(int64_t cpu_millis) = 0;
   // What no controller accounts for stays 0.
   virtual absl::StatusOr<CgroupUsage> Usage() const = 0;
   virtual absl::Status KillAll() = 0;

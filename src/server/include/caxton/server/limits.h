@@ -14,6 +14,8 @@ inline constexpr size_t kLogBytesPerAgent = 512 << 10;
 inline constexpr size_t kCommitTimesKept = 1024;  // for `caxton server status`
 // How long a scrape waits for the controller's list; then it shows the numbers of the last one.
 inline constexpr int64_t kScrapeWaitNs = 250'000'000;
+// Comparing copies yields to the strands of messages.
+inline constexpr int kMirrorNice = 10;
 inline constexpr size_t kMaxConfigBytes = 64 << 10;
 inline constexpr int64_t kMaxTimeScale = 1'000'000;
 // HTTP. One request per connection; a call waits on its thread, so fewer calls than threads:

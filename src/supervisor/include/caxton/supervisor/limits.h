@@ -33,6 +33,15 @@ inline constexpr int64_t kStopGraceNs = 2 * kNanosPerSecond;
 // Beyond a step's own deadline, until its worker counts as hung: interrupts may be late inside one
 // long instruction, and a machine may be busy.
 inline constexpr int64_t kHungGraceNs = 2 * kNanosPerSecond;
+// A worker whose step runs longer than this has its share of the processors divided by
+// kLongStepShare until the step ends: loops and long computations yield to short steps of others
+// where there are not enough processors, and lose nothing where there are.
+inline constexpr int64_t kLongStepNs = 10 * kNanosPerMilli;
+inline constexpr int64_t kLongStepShare = 10;
+inline constexpr int64_t kBackgroundShare = 10;  // divides the share of a shadow's workers
+// For this long after a result a worker's reader looks for long steps by itself; later the
+// supervisor's tick does.
+inline constexpr int64_t kLongStepWatchNs = 1 * kNanosPerSecond;
 inline constexpr int64_t kHealthPeriodNs = 10 * kNanosPerSecond;
 inline constexpr int64_t kTickNs =
     100 * kNanosPerMilli;  // the supervisor's thread looks at least this often

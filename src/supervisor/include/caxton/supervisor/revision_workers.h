@@ -84,6 +84,10 @@ class RevisionWorkers {
   // The same for everything that is on the workers now (withdrawal). Later dispatches are not
   // touched, as long as their tickets are larger.
   virtual void InterruptAll() = 0;
+  // In the background its processes have a part of their share of the processors
+  // (kBackgroundShare), and so have those that replace them: for shadows, which must not slow live
+  // messages. Any thread; idempotent.
+  virtual void SetBackground(bool background) = 0;
   virtual WorkersStatus status() const = 0;
 };
 

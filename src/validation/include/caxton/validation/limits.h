@@ -18,7 +18,10 @@ inline constexpr int64_t kMaxValidateNs =
 // Compiling is memory-hungry: this much for the compiler, and the instance's own memory on top.
 inline constexpr int64_t kCompilerMemoryBytes = int64_t{1} << 30;
 inline constexpr int64_t kCompilerCpuSeconds = 120;  // of all its threads together
-inline constexpr int64_t kInitLimitMs = 2000;        // _initialize and agent_init together
+// Its share of the processors, whatever the agent's own: an author who waits for a verdict yields
+// to messages under way.
+inline constexpr int64_t kCompilerCpuMillis = 250;
+inline constexpr int64_t kInitLimitMs = 2000;  // _initialize and agent_init together
 inline constexpr int32_t kCompilerThreadsMax = 32;
 inline constexpr size_t kMaxNativeCodeBytes = size_t{1} << 30;
 inline constexpr int64_t kTickNs = 100 * kNanosPerMilli;
