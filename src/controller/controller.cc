@@ -136,7 +136,7 @@ absl::Status ControllerImpl::CheckRequest(const DeployRequest& request) {
         absl::ResourceExhaustedError(StrCat("this server has ", kMaxAgents, " agents already")),
         "TOO_MANY_AGENTS");
   }
-  if (!request.module.empty() && !d_.artifacts->HasModule(request.module)) {
+  if (!request.module.empty() && !d_.artifacts->KeepModule(request.module)) {
     return WithFix(
         WithReason(absl::NotFoundError(StrCat("no module with digest ", request.module.ToHex())),
                    "NO_SUCH_MODULE"),

@@ -57,6 +57,7 @@ void ControllerImpl::OnValidated(DeploymentId id,
   journal::CommitOp op;
   book_.UpdateRevision(agent, std::move(revision), &op.rows);
   d_.journal->committer().Submit(std::move(op));
+  if (run->status.plan.history > 0) return StartReplay(run);
   Step(id, deployment::ValidationPassed{}, nullptr);
 }
 
@@ -207,6 +208,7 @@ void ControllerImpl::DoDrain(DeploymentId id, RevisionRef ref, int64_t deadline_
 }
 
 void ControllerImpl::DoStopRevision(DeploymentId id, RevisionRef ref) {
+  if (Run* run = FindRun(id); run != nullptr) StopReplay(run);
   if (AgentEntry* agent = book_.Find(ref.agent); agent != nullptr) {
     CAXTON_ASSERT(agent->route.stable != ref.number && agent->route.candidate != ref.number,
                   "a revision is stopped only when no route names it");
