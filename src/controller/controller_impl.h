@@ -167,6 +167,9 @@ class ControllerImpl final : public Controller {
   absl::StatusOr<Explanation> ExplainShadow(const Run& run);
 
   // -- history.cc
+  // Validates `revision`, also on its agent's last messages; `done` on the strand.
+  void ValidateOnRecent(Revision revision, int64_t limit_ns,
+                        Done<validation::ValidationReport> done);
   void StartReplay(Run* run);
   bool ReplayGoesOn(DeploymentId id, const std::shared_ptr<Replaying>& replay);
   void OnGathered(DeploymentId id, const std::shared_ptr<Replaying>& replay,

@@ -9,6 +9,7 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/controller/limits.h"
+#include "caxton/model/limits.h"
 #include "controller_impl.h"
 
 namespace caxton::controller {
@@ -25,6 +26,32 @@ RevisionRef ReplayRef(DeploymentId deployment, const RevisionRef& of, bool candi
 }
 
 }  // namespace
+
+void ControllerImpl::ValidateOnRecent(Revision revision, int64_t limit_ns,
+                                      Done<validation::ValidationReport> done) {
+  auto validate = [this, revision, limit_ns,
+                   done = std::move(done)](const std::vector<router::KeptMessage>& kept) mutable {
+    if (stopped_) return done(absl::UnavailableError("the server is stopping"));
+    validation::ValidateOptions options{.limit_ns = limit_ns};
+    for (const router::KeptMessage& message : kept) options.recent.push_back(message.envelope);
+    d_.validator->Validate(
+        revision, std::move(options),
+        [this,
+         done = std::move(done)](absl::StatusOr<validation::ValidationReport> report) mutable {
+          OnStrand([done = std::move(done), report = std::move(report)]() mutable {
+            done(std::move(report));
+          });
+        });
+  };
+  AgentEntry* agent = book_.Find(std::string_view(revision.agent));
+  if (agent == nullptr) return validate({});
+  d_.router->RecentMessages(
+      agent->record.id, kMaxRecentMessages,
+      [this, validate = std::move(validate)](std::vector<router::KeptMessage> kept) mutable {
+        OnStrand(
+            [validate = std::move(validate), kept = std::move(kept)]() mutable { validate(kept); });
+      });
+}
 
 void ControllerImpl::StartReplay(Run* run) {
   const deployment::DeploymentStatus& s = run->status;
@@ -80,6 +107,7 @@ void ControllerImpl::StartReplayWorkers(DeploymentId id, const std::shared_ptr<R
       *copy, kReplayWarmUpNs, true,
       [this, id, replay, side,
        copy](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
+        if (stopped_) return;
         if (!ReplayGoesOn(id, replay)) return d_.supervisor->Stop(copy->ref, [] {});
         if (!workers.ok()) {
           return DecideReplay(

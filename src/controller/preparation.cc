@@ -14,13 +14,10 @@ using deployment::DeploymentState;
 void ControllerImpl::DoValidate(Run* run) {
   const DeploymentId id = run->status.id;
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
-  d_.validator->Validate(*agent->Find(run->status.candidate.number),
-                         run->status.plan.validate_limit_ns,
-                         [this, id](absl::StatusOr<validation::ValidationReport> report) {
-                           OnStrand([this, id, report = std::move(report)]() mutable {
-                             OnValidated(id, std::move(report));
-                           });
-                         });
+  ValidateOnRecent(*agent->Find(run->status.candidate.number), run->status.plan.validate_limit_ns,
+                   [this, id](absl::StatusOr<validation::ValidationReport> report) {
+                     OnValidated(id, std::move(report));
+                   });
 }
 
 void ControllerImpl::OnValidated(DeploymentId id,
@@ -74,7 +71,7 @@ void ControllerImpl::GetWorkers(const Revision& revision, int64_t limit_ns, bool
           // The cache lost its native code (another engine or processor, or a swept file): make it
           // again.
           d_.validator->Validate(
-              revision, limit_ns,
+              revision, {.limit_ns = limit_ns},
               [this, revision, limit_ns, ready = std::move(ready)](
                   absl::StatusOr<validation::ValidationReport> report) mutable {
                 OnStrand([this, revision, limit_ns, ready = std::move(ready),

@@ -93,6 +93,20 @@ class HistoryReplays : public ::testing::Test {
   Digest stable_, good_, other_, bad_;
 };
 
+TEST_F(HistoryReplays, ValidationRunsTheLastMessagesToo) {
+  Handle(60);
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("agent", good_)).ok());
+  server_.world.RunFor(kSecond);
+  const std::vector<std::string>& recent = server_.validator->last_recent();
+  ASSERT_THAT(recent, SizeIs(50));
+  EXPECT_EQ(DecodeEnvelope(recent.front())->content, "10");
+  EXPECT_EQ(DecodeEnvelope(recent.back())->content, "59");
+  DeployRequest other = SimServer::Direct("other", good_);
+  other.validate_only = true;
+  ASSERT_TRUE(server_.Deploy(other).ok());
+  EXPECT_THAT(server_.validator->last_recent(), SizeIs(0));
+}
+
 TEST_F(HistoryReplays, ACandidateThatFailsOnAKeptMessageNeverGetsTraffic) {
   Handle(50);
   const auto status = Deployed(WithHistory(bad_, 100));
