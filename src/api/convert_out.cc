@@ -127,6 +127,11 @@ void SpecToWire(const deployment::DeploymentPlan& plan, v1::DeploymentSpec* out)
         ->assign(FormatCondition(condition));
   }
   if (shadow) ShadowToWire(plan, out);
+  for (const Condition& condition : plan.history_fail_on) {
+    if (shadow && condition.metric != MetricKind::kErrorRate) continue;  // said above
+    out->add_shadow_fail_on(FormatCondition(condition));
+  }
+  out->set_history(plan.history);
   out->set_promote(plan.promote == PromoteWhen::kEarly ? v1::DeploymentSpec::EARLY
                                                        : v1::DeploymentSpec::ON_TIME);
   SetDuration(plan.cleanup_ns, out->mutable_cleanup());
@@ -170,6 +175,21 @@ void ToWire(const analysis::ShadowReport& in, v1::ShadowReport* out) {
   RatioToWire("memory", in.shadow_to_live.memory, out);
 }
 
+void ToWire(const analysis::HistoryReport& in, v1::HistoryReport* out) {
+  out->set_asked(in.asked);
+  out->set_kept(in.kept);
+  out->set_failed(in.failed);
+  out->set_stable_failed(in.stable_failed);
+  out->set_unrun(in.unrun);
+  for (const analysis::HistoryFailure& failure : in.failures) {
+    v1::HistoryReport::Failure* made = out->add_failures();
+    made->set_message_id(failure.message_id);
+    made->set_outcome(std::string(StepOutcomeName(failure.outcome)));
+    made->set_detail(failure.detail);
+  }
+  ToWire(in.comparison, out->mutable_comparison());
+}
+
 void AddPhase(std::string_view name, int64_t elapsed_ns, v1::Deployment* out) {
   if (elapsed_ns <= 0) return;
   v1::Phase* phase = out->add_phases();
@@ -205,6 +225,7 @@ std::string MessageOf(const controller::DeploymentView& view) {
   if (s.state == DeploymentState::kValidating || s.state == DeploymentState::kDeploying) {
     std::string notes;
     for (const std::string& note : s.plan.notes) StrAppend(&notes, notes.empty() ? "" : "; ", note);
+    if (!s.history.text.empty()) StrAppend(&notes, notes.empty() ? "" : "; ", s.history.text);
     return notes;
   }
   return "";
@@ -234,6 +255,8 @@ std::string ReasonOfEnd(const deployment::DeploymentStatus& s) {
       return "SHADOW_OVER";
     case EndCause::kGroup:
       return "GROUP";
+    case EndCause::kHistory:
+      return "VALIDATION_HISTORY";
   }
   return "";
 }
@@ -356,6 +379,10 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
     }
   }
   if (view.shadow) ToWire(*view.shadow, out->mutable_shadow());
+  if (view.history) {
+    ToWire(*view.history, out->mutable_history());
+    ToWire(s.history, out->mutable_history()->mutable_verdict());
+  }
   ToWire(s.verdict, out->mutable_verdict());
   out->set_queued(s.queued);
   if (view.queued_behind.valid()) {

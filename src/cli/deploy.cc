@@ -196,6 +196,10 @@ void AddDeployCommand(CLI::App* app, Context* context) {
   deploy->add_option("--stages", flags->stages, "Canary stages, e.g. 5:5m,25:10m,50:10m");
   deploy->add_option("--rollback-on", flags->rollback_on,
                      "Limits, e.g. \"error_rate>1%,p99_latency>100ms\"");
+  deploy->add_option("--history", flags->history,
+                     "First replay so many of the agent's last messages on it and on stable");
+  deploy->add_option("--fail-on", flags->fail_on,
+                     "Limits of a shadow or of --history, e.g. \"differs>1%\"");
   deploy->add_option("--memory", flags->overrides.memory, "Memory of an instance, e.g. 64Mi");
   deploy->add_option("--cpu", flags->overrides.cpu, "Weight against other agents, e.g. 500m");
   deploy->add_option("--set", flags->overrides.set, "A setting, NAME=VALUE; repeat for more")

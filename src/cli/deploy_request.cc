@@ -7,6 +7,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/deployment/plan.h"
 #include "caxton/deployment/spec_yaml.h"
+#include "caxton/model/limits.h"
 #include "caxton/model/names.h"
 #include "caxton/model/units.h"
 #include "caxton/v1/deployment.pb.h"
@@ -48,6 +49,18 @@ absl::Status ApplyFlags(const DeployFlags& flags, DeploymentSpec* spec) {
     auto conditions = ParseConditions(flags.rollback_on);
     if (!conditions.ok()) return FlagError("--rollback-on", conditions.status());
     spec->rollback_on = *std::move(conditions);
+  }
+  if (!flags.fail_on.empty()) {
+    auto conditions = ParseConditions(flags.fail_on);
+    if (!conditions.ok()) return FlagError("--fail-on", conditions.status());
+    spec->shadow_fail_on = *std::move(conditions);
+  }
+  if (flags.history.has_value()) {
+    if (*flags.history < 0 || *flags.history > kMaxHistory) {
+      return UsageError(
+          StrCat("--history is 0 to ", kMaxHistory, " messages, not ", *flags.history));
+    }
+    spec->history = flags.history;
   }
   if (!flags.queue.empty()) {
     ASSIGN_OR_RETURN(spec->queue, ParseQueue(flags.queue));
@@ -181,6 +194,8 @@ absl::Status CheckGroupFlags(const DeployFlags& flags) {
                                                       {!flags.name.empty(), "--name"},
                                                       {!flags.version.empty(), "--version"},
                                                       {!flags.stages.empty(), "--stages"},
+                                                      {flags.history.has_value(), "--history"},
+                                                      {!flags.fail_on.empty(), "--fail-on"},
                                                       {!flags.overrides.memory.empty(), "--memory"},
                                                       {!flags.overrides.cpu.empty(), "--cpu"},
                                                       {!flags.overrides.set.empty(), "--set"},

@@ -30,7 +30,8 @@ struct OverrideFlags {
 struct DeployFlags {
   std::string module;           // FILE.wasm
   std::string deployment_file;  // -f
-  std::string name, version, strategy, stages, rollback_on, queue, wait;
+  std::string name, version, strategy, stages, rollback_on, fail_on, queue, wait;
+  std::optional<int32_t> history;
   OverrideFlags overrides;
   bool detach = false, dry_run = false, preview = false, allow_breaking = false, force = false;
   std::string idempotency_key;

@@ -14,6 +14,7 @@
 #include "caxton/cli/limits.h"
 #include "caxton/model/units.h"
 #include "caxton/v1/deployment.grpc.pb.h"
+#include "comparison_text.h"
 #include "context.h"
 #include "progress.h"
 #include "watch.h"
@@ -73,11 +74,12 @@ absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
   if (printer.structured()) {
     printer.Document(*response);
   } else {
-    printer.Text(StrCat(ProgressLine(response->deployment()), "\n",
-                        VerdictText(response->verdict()), "Computed from ",
-                        response->evidence_count(), " observations in the journal; ",
-                        response->matches_recorded() ? "it matches the verdict on record.\n"
-                                                     : "it differs from the verdict on record.\n"));
+    printer.Text(StrCat(
+        ProgressLine(response->deployment()), "\n", VerdictText(response->verdict()),
+        response->deployment().has_history() ? HistoryText(response->deployment().history()) : "",
+        "Computed from ", response->evidence_count(), " observations in the journal; ",
+        response->matches_recorded() ? "it matches the verdict on record.\n"
+                                     : "it differs from the verdict on record.\n"));
   }
   return ExitCode::kDone;
 }

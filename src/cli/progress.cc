@@ -9,6 +9,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/model/units.h"
 #include "caxton/v1/types.pb.h"
+#include "comparison_text.h"
 
 namespace caxton::cli {
 namespace {
@@ -152,6 +153,10 @@ std::string ProgressLine(const v1::Deployment& deployment) {
     if (deployment.has_shadow()) {
       StrAppend(&line, ", compared ", deployment.shadow().compared(), ", differing ",
                 deployment.shadow().differing());
+    }
+    if (deployment.has_history() && deployment.state() == v1::VALIDATING) {
+      StrAppend(&line, ", replayed ", deployment.history().comparison().compared(), " of ",
+                deployment.history().kept(), ", failed ", deployment.history().failed());
     }
     if (deployment.candidate().count() > 0) {
       StrAppend(&line, ", candidate ", StatsText(deployment.candidate()));
@@ -316,32 +321,6 @@ std::string VerdictText(const v1::Verdict& verdict) {
   return StrCat(out, table.ToString());
 }
 
-std::string ShadowText(const v1::ShadowReport& report) {
-  std::string out = StrCat(
-      "Compared with stable: ", report.compared(), " messages, ",
-      Percent(report.equivalence_rate() * 100), " equivalent (", report.equal(), " equal, ",
-      report.noisy(), " different only where stable differs from itself, ", report.differing(),
-      " different; ", report.dropped(), " dropped, ", report.lost(), " lost)\n");
-  if (!report.ratios().empty()) {
-    Table table({"  SHADOW / LIVE", "RATIO", "95 % INTERVAL"});
-    for (const auto& ratio : report.ratios()) {
-      table.Row({StrCat("  ", ratio.metric()), absl::StrFormat("%.3f", ratio.ratio()),
-                 absl::StrFormat("%.3f - %.3f", ratio.low(), ratio.high())});
-    }
-    StrAppend(&out, table.ToString());
-  }
-  if (report.differences().empty()) return out;
-  Table table({"  WHERE", "MESSAGES", "STABLE ITSELF", "", "LIVE", "SHADOW"});
-  for (const auto& difference : report.differences()) {
-    const bool sampled = !difference.samples().empty();
-    table.Row({StrCat("  ", OneLine(difference.path(), 60)), StrCat(difference.count()),
-               StrCat(difference.secondary_count()), difference.significant() ? "" : "(noise?)",
-               sampled ? OneLine(difference.samples(0).live(), 40) : "",
-               sampled ? OneLine(difference.samples(0).shadow(), 40) : ""});
-  }
-  return StrCat(out, table.ToString());
-}
-
 std::string ChangesText(const std::string& before, const std::string& after,
                         const std::vector<v1::FieldChange>& changes) {
   if (changes.empty()) return "No differences\n";
@@ -379,6 +358,7 @@ std::string DeploymentText(const v1::Deployment& deployment, const Style& style)
       !deployment.verdict().tests().empty()) {
     StrAppend(&out, VerdictText(deployment.verdict()));
   }
+  if (deployment.has_history()) StrAppend(&out, HistoryText(deployment.history()));
   if (deployment.has_shadow()) StrAppend(&out, ShadowText(deployment.shadow()));
   if (deployment.has_validation()) {
     StrAppend(&out, ReportText(deployment.validation(), style));

@@ -38,7 +38,6 @@ std::string OutcomeLine(const v1::Deployment& deployment);
 std::string WhyNot(const v1::Deployment& deployment);
 
 // What a shadow made of the messages it saw, next to stable.
-std::string ShadowText(const v1::ShadowReport& report);
 std::string ReportText(const v1::ValidationReport& report, const Style& style);
 std::string VerdictText(const v1::Verdict& verdict);
 std::string ChangesText(const std::string& before, const std::string& after,

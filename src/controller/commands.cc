@@ -126,7 +126,7 @@ void ControllerImpl::Retry(std::string target, std::string idempotency_key,
     AgentEntry* agent = book_.Find(std::string_view(status.agent));
     if (agent != nullptr && agent->closed) return done(Removing(status.agent));
     std::shared_ptr<const Revision> old = agent ? agent->Find(status.candidate.number) : nullptr;
-    if (old == nullptr || !d_.artifacts->HasModule(old->module)) {
+    if (old == nullptr || !d_.artifacts->KeepModule(old->module)) {
       return done(
           WithReason(absl::NotFoundError("its module is not kept any more"), "NO_SUCH_MODULE"));
     }
@@ -219,8 +219,10 @@ void ControllerImpl::RollbackRun(Run* run, int64_t drain_ns, Done<RollbackOutcom
 bool ControllerImpl::Restorable(const AgentEntry& agent, RevisionNumber number) const {
   std::shared_ptr<const Revision> revision = agent.Find(number);
   if (revision == nullptr || agent.IsWithdrawn(number)) return false;
-  // Of the newest kMaxArtifactsPerAgent.
-  const auto newer = std::distance(agent.revisions.upper_bound(number), agent.revisions.end());
+  // Of the newest kMaxArtifactsPerAgent that can be: a row of bad ones does not push out the good.
+  const auto newer =
+      std::count_if(agent.revisions.upper_bound(number), agent.revisions.end(),
+                    [&agent](const auto& entry) { return !agent.IsWithdrawn(entry.first); });
   return static_cast<size_t>(newer) < kMaxArtifactsPerAgent &&
          d_.artifacts->HasModule(revision->module);
 }
@@ -401,10 +403,7 @@ void ControllerImpl::EraseAgent(AgentId id, RemoveOutcome outcome, Done<RemoveOu
   op.rows.Put(journal::Table::kAgents, journal::AgentKey(id), std::move(bytes));
   EraseRows(id, &op.rows);
   for (DeploymentId deployment : agent->history) {
-    op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(deployment));
-    op.rows.Delete(journal::Table::kComparisons, journal::DeploymentKey(deployment));
-    op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(deployment),
-                        journal::PrefixEnd(journal::DeploymentKey(deployment)));
+    EraseDeployment(deployment, &op.rows);
     DropRun(deployment);
   }
   for (const auto& [number, revision] : agent->revisions) {

@@ -136,7 +136,7 @@ absl::Status ControllerImpl::CheckRequest(const DeployRequest& request) {
         absl::ResourceExhaustedError(StrCat("this server has ", kMaxAgents, " agents already")),
         "TOO_MANY_AGENTS");
   }
-  if (!request.module.empty() && !d_.artifacts->HasModule(request.module)) {
+  if (!request.module.empty() && !d_.artifacts->KeepModule(request.module)) {
     return WithFix(
         WithReason(absl::NotFoundError(StrCat("no module with digest ", request.module.ToHex())),
                    "NO_SUCH_MODULE"),
@@ -265,18 +265,15 @@ void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
 
 void ControllerImpl::DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
                             Done<DeployOutcome> done) {
-  d_.validator->Validate(revision, limit_ns,
-                         [this, changes = std::move(changes), done = std::move(done)](
-                             absl::StatusOr<validation::ValidationReport> report) mutable {
-                           OnStrand([changes = std::move(changes), done = std::move(done),
-                                     report = std::move(report)]() mutable {
-                             if (!report.ok()) return done(report.status());
-                             DeployOutcome outcome;
-                             outcome.validation = *std::move(report);
-                             outcome.changes = std::move(changes);
-                             done(std::move(outcome));
-                           });
-                         });
+  ValidateOnRecent(std::move(revision), limit_ns,
+                   [changes = std::move(changes), done = std::move(done)](
+                       absl::StatusOr<validation::ValidationReport> report) mutable {
+                     if (!report.ok()) return done(report.status());
+                     DeployOutcome outcome;
+                     outcome.validation = *std::move(report);
+                     outcome.changes = std::move(changes);
+                     done(std::move(outcome));
+                   });
 }
 
 ControllerImpl::Made ControllerImpl::Make(const DeployRequest& request, Revision revision,
@@ -351,11 +348,7 @@ void ControllerImpl::Validate(DeployRequest request, Done<validation::Validation
     absl::StatusOr<Revision> revision =
         NewRevision(request, book_.Find(std::string_view(request.agent)));
     if (!revision.ok()) return done(revision.status());
-    d_.validator->Validate(
-        *revision, deployment::kDefaultValidateLimitNs,
-        [this, done = std::move(done)](absl::StatusOr<validation::ValidationReport> r) mutable {
-          OnStrand([done = std::move(done), r = std::move(r)]() mutable { done(std::move(r)); });
-        });
+    ValidateOnRecent(*std::move(revision), deployment::kDefaultValidateLimitNs, std::move(done));
   });
 }
 

@@ -21,6 +21,7 @@
 #include "caxton/deployment/state_machine.h"
 #include "places.h"
 #include "shared_comparison.h"
+#include "shared_replay.h"
 
 namespace caxton::controller {
 
@@ -61,6 +62,16 @@ class ControllerImpl final : public Controller {
  private:
   using Then = absl::AnyInvocable<void(absl::Status)>;
 
+  // A replay of history that is under way.
+  struct Replaying {
+    struct Side {
+      std::shared_ptr<const Revision> of;
+      router::RevisionRoute running;  // in workers of its own; none yet: they start
+    };
+    Side stable, candidate;
+    std::vector<router::KeptMessage> messages;
+    std::shared_ptr<SharedReplay> shown;
+  };
   // One deployment. Its record is `status`; the rest is of this server's life.
   struct Run {
     deployment::DeploymentStatus status;
@@ -71,7 +82,10 @@ class ControllerImpl final : public Controller {
     std::optional<uint32_t> early_asked;           // the stage that the evidence was to end early
     std::shared_ptr<SharedComparison> comparison;  // of a shadow that runs
     std::optional<analysis::ShadowReport> shadow_report;  // of one that has ended
-    bool ready = false;                                   // of a group: warm, waits for the others
+    std::shared_ptr<Replaying> replaying;
+    std::optional<analysis::HistoryReport> history;  // of a replay that has ended
+    bool evidence_gone = false;                      // by age
+    bool ready = false;                              // of a group: warm, waits for the others
     // The running clock (stage or cleanup): elapsed = base + (now - since).
     TimerId timer;
     bool clock_runs = false;
@@ -139,6 +153,8 @@ class ControllerImpl final : public Controller {
   void Dequeue(DeploymentId id);
   void ForgetOld(AgentEntry* agent);
   void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
+  static void EraseDeployment(DeploymentId id, journal::RowBatch* rows);
+  static void EraseEvidence(DeploymentId id, journal::RowBatch* rows);
   void DropRun(DeploymentId id);
 
   // -- shadows.cc
@@ -149,6 +165,25 @@ class ControllerImpl final : public Controller {
   void OnComparisonFired(DeploymentId id);
   void ReadShadowReport(Run* run);
   absl::StatusOr<Explanation> ExplainShadow(const Run& run);
+
+  // -- history.cc
+  // Validates `revision`, also on its agent's last messages; `done` on the strand.
+  void ValidateOnRecent(Revision revision, int64_t limit_ns,
+                        Done<validation::ValidationReport> done);
+  void StartReplay(Run* run);
+  bool ReplayGoesOn(DeploymentId id, const std::shared_ptr<Replaying>& replay);
+  void OnGathered(DeploymentId id, const std::shared_ptr<Replaying>& replay,
+                  std::vector<router::KeptMessage> messages);
+  void ShowReplay(DeploymentId id, const std::shared_ptr<Replaying>& replay);
+  void StartReplayWorkers(DeploymentId id, const std::shared_ptr<Replaying>& replay,
+                          Replaying::Side* side, bool candidate);
+  void RunReplay(DeploymentId id, const std::shared_ptr<Replaying>& replay);
+  static deployment::Verdict VerdictOf(const Replaying& replay);
+  void DecideReplay(DeploymentId id, const std::shared_ptr<Replaying>& replay,
+                    deployment::Verdict verdict);
+  void StopReplay(Run* run);
+  void ReadHistoryReport(Run* run);
+  absl::StatusOr<Explanation> ExplainHistory(const Run& run);
 
   // -- groups.cc
   void OnDeployGroup(std::vector<DeployRequest> requests, Done<std::vector<DeploymentView>> done);
@@ -189,6 +224,18 @@ class ControllerImpl final : public Controller {
   void CheckWell(Run* run);
   void RecordProgress(Run* run);
   void Tick();
+
+  // -- cleanup.cc
+  void CleanUp();
+  static bool EndedFor(const Run& run, int64_t keep_ns, int64_t now_ns);
+  void CleanUpDeployments(AgentEntry* agent, int64_t now_ns, CleanedUp* cleaned,
+                          journal::RowBatch* rows);
+  void CleanUpRevisions(AgentEntry* agent, int64_t now_ns, CleanedUp* cleaned,
+                        journal::RowBatch* rows);
+  bool GroupNeeds(const Run& run);
+  std::vector<Digest> KeptModules();
+  void SweepModules(CleanedUp cleaned);
+  absl::Status CheckEvidenceKept(const Run& run);
 
   // -- recovery.cc
   void RepeatSuperseding(DeploymentId id);

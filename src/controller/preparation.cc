@@ -14,13 +14,10 @@ using deployment::DeploymentState;
 void ControllerImpl::DoValidate(Run* run) {
   const DeploymentId id = run->status.id;
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
-  d_.validator->Validate(*agent->Find(run->status.candidate.number),
-                         run->status.plan.validate_limit_ns,
-                         [this, id](absl::StatusOr<validation::ValidationReport> report) {
-                           OnStrand([this, id, report = std::move(report)]() mutable {
-                             OnValidated(id, std::move(report));
-                           });
-                         });
+  ValidateOnRecent(*agent->Find(run->status.candidate.number), run->status.plan.validate_limit_ns,
+                   [this, id](absl::StatusOr<validation::ValidationReport> report) {
+                     OnValidated(id, std::move(report));
+                   });
 }
 
 void ControllerImpl::OnValidated(DeploymentId id,
@@ -57,6 +54,7 @@ void ControllerImpl::OnValidated(DeploymentId id,
   journal::CommitOp op;
   book_.UpdateRevision(agent, std::move(revision), &op.rows);
   d_.journal->committer().Submit(std::move(op));
+  if (run->status.plan.history > 0) return StartReplay(run);
   Step(id, deployment::ValidationPassed{}, nullptr);
 }
 
@@ -73,7 +71,7 @@ void ControllerImpl::GetWorkers(const Revision& revision, int64_t limit_ns, bool
           // The cache lost its native code (another engine or processor, or a swept file): make it
           // again.
           d_.validator->Validate(
-              revision, limit_ns,
+              revision, {.limit_ns = limit_ns},
               [this, revision, limit_ns, ready = std::move(ready)](
                   absl::StatusOr<validation::ValidationReport> report) mutable {
                 OnStrand([this, revision, limit_ns, ready = std::move(ready),
@@ -207,6 +205,7 @@ void ControllerImpl::DoDrain(DeploymentId id, RevisionRef ref, int64_t deadline_
 }
 
 void ControllerImpl::DoStopRevision(DeploymentId id, RevisionRef ref) {
+  if (Run* run = FindRun(id); run != nullptr) StopReplay(run);
   if (AgentEntry* agent = book_.Find(ref.agent); agent != nullptr) {
     CAXTON_ASSERT(agent->route.stable != ref.number && agent->route.candidate != ref.number,
                   "a revision is stopped only when no route names it");

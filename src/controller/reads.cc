@@ -22,6 +22,7 @@ DeploymentView ControllerImpl::ViewOf(const Run& run) {
   }
   view.numbers = run.judge ? std::optional(run.judge->Numbers()) : run.last_numbers;
   view.shadow = run.comparison ? run.comparison->Report() : run.shadow_report;
+  view.history = run.replaying ? std::optional(run.replaying->shown->Report()) : run.history;
   view.validation = run.validation;
   view.elapsed_ns = ElapsedNs(run);
   if (run.clock_runs) {
@@ -142,6 +143,13 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
     absl::StatusOr<Run*> found = FindTarget(target);
     if (!found.ok()) return done(found.status());
     const Run& run = **found;
+    if (absl::Status gone = CheckEvidenceKept(run); !gone.ok()) return done(std::move(gone));
+    const bool live = run.status.plan.strategy == Strategy::kShadow ||
+                      !run.status.plan.conditions.empty() || run.status.plan.compare_errors;
+    const bool replayed = run.status.history.kind != deployment::VerdictKind::kNone;
+    if (replayed && (!live || run.status.cause == deployment::EndCause::kHistory)) {
+      return done(ExplainHistory(run));
+    }
     if (run.status.plan.strategy == Strategy::kShadow) return done(ExplainShadow(run));
     if (run.status.plan.conditions.empty() && !run.status.plan.compare_errors) {
       return done(

@@ -34,6 +34,7 @@ absl::Status ControllerImpl::Recover() {
     auto run = std::make_unique<Run>();
     run->status = *std::move(status);
     ReadShadowReport(run.get());
+    ReadHistoryReport(run.get());
     runs_[id] = std::move(run);
   }
   // A removal that was cut short: its tombstone is there, its rows may be.
@@ -42,17 +43,8 @@ absl::Status ControllerImpl::Recover() {
     if (record.removed) EraseRows(record.id, &leftovers.rows);
   }
   if (!leftovers.rows.empty()) d_.journal->committer().Submit(std::move(leftovers));
-  std::vector<Digest> kept;
-  for (AgentEntry* agent : book_.All()) {
-    for (const auto& [number, revision] : agent->revisions) {
-      if (Restorable(*agent, number) || number == agent->route.stable ||
-          number == agent->route.candidate || runs_.contains(revision->deployment)) {
-        kept.push_back(revision->module);
-      }
-    }
-    PublishAgent(agent);
-  }
-  RETURN_IF_ERROR(d_.artifacts->Sweep(kept));
+  for (AgentEntry* agent : book_.All()) PublishAgent(agent);
+  RETURN_IF_ERROR(d_.artifacts->Sweep(KeptModules()));
   return absl::OkStatus();
 }
 
@@ -90,6 +82,7 @@ void ControllerImpl::StartServing() {
       BeginRemoval(agent->record.id, static_cast<router::RemoveMode>(agent->record.removing - 1),
                    {}, [](absl::StatusOr<RemoveOutcome>) {});
     }
+    CleanUp();
   });
 }
 

@@ -291,13 +291,22 @@ void ControllerImpl::ForgetOld(AgentEntry* agent) {
     }
     it = agent->history.erase(it);
     if (run != nullptr) ForgetRevision(agent, run->status.candidate.number, &op.rows);
-    op.rows.Delete(journal::Table::kDeployments, journal::DeploymentKey(id));
-    op.rows.Delete(journal::Table::kComparisons, journal::DeploymentKey(id));
-    op.rows.DeleteRange(journal::Table::kEvidence, journal::DeploymentKey(id),
-                        journal::PrefixEnd(journal::DeploymentKey(id)));
+    EraseDeployment(id, &op.rows);
     DropRun(id);
   }
   if (!op.rows.empty()) d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::EraseDeployment(DeploymentId id, journal::RowBatch* rows) {
+  rows->Delete(journal::Table::kDeployments, journal::DeploymentKey(id));
+  EraseEvidence(id, rows);
+}
+
+void ControllerImpl::EraseEvidence(DeploymentId id, journal::RowBatch* rows) {
+  const std::string key = journal::DeploymentKey(id);
+  rows->Delete(journal::Table::kComparisons, key);
+  rows->Delete(journal::Table::kComparisons, journal::HistoryKey(id));
+  rows->DeleteRange(journal::Table::kEvidence, key, journal::PrefixEnd(key));
 }
 
 void ControllerImpl::ForgetRevision(AgentEntry* agent, RevisionNumber number,
@@ -315,6 +324,7 @@ void ControllerImpl::DropRun(DeploymentId id) {
   if (node.empty()) return;
   Run* run = node.mapped().get();
   StopClock(run);
+  StopReplay(run);
   if (!run->status.final()) {
     run->status.cause = deployment::EndCause::kRemoved;
     GroupFailed(*run);  // the others of its group would wait for it for ever

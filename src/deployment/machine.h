@@ -35,6 +35,7 @@ class Machine final {
   absl::Status On(const Dequeued& event);
   absl::Status On(const ValidationPassed&);
   absl::Status On(const ValidationFailed& event);
+  absl::Status On(const HistoryReplayed& event);
   absl::Status On(const Prepared&);
   absl::Status On(const PrepareFailed& event);
   absl::Status On(const StageElapsed& event);

@@ -82,6 +82,15 @@ absl::Status Machine::On(const ValidationFailed& event) {
   return absl::OkStatus();
 }
 
+absl::Status Machine::On(const HistoryReplayed& event) {
+  if (!InState(State::kValidating) || s.queued) return Stale("a replay");
+  s.history = {event.verdict.kind, CutText(event.verdict.text)};
+  if (event.verdict.kind != VerdictKind::kFailed) return On(ValidationPassed{});
+  s.error = s.history.text;
+  EndWithoutTraffic(State::kFailed, EndCause::kHistory);
+  return absl::OkStatus();
+}
+
 absl::Status Machine::On(const Prepared&) {
   if (!InState(State::kDeploying) || s.prepared) return Stale("preparation");
   if (s.plan.strategy == Strategy::kShadow && !s.has_stable()) {

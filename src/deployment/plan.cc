@@ -31,6 +31,8 @@ class Resolver final {
   void CheckCanaryEnd();
   void TakeConditions();
   void TakeShadow();
+  void TakeCompare();
+  void TakeHistory();
   void AddPreviewStage(int64_t duration_ns, bool pause);
   void AddDefaults();
   void SkipWhatNeedsStable();
@@ -85,11 +87,14 @@ void Resolver::CheckSizes() {
   if (spec_.history.value_or(0) < 0 || spec_.history.value_or(0) > kMaxHistory) {
     Fault(StrCat("history is ", *spec_.history, ", allowed is 0 to ", kMaxHistory, " messages"));
   }
-  const bool shadows = spec_.shadow_duration_ns.has_value() || !spec_.shadow_compare.empty() ||
-                       spec_.shadow_sample_ppm.has_value() || spec_.shadow_secondary ||
-                       !spec_.shadow_fail_on.empty();
-  if (shadows && spec_.strategy != Strategy::kShadow) {
-    Fault("duration, compare, sample, secondary and fail_on belong to the strategy shadow");
+  if (spec_.strategy == Strategy::kShadow) return;
+  if (spec_.shadow_duration_ns.has_value() || spec_.shadow_sample_ppm.has_value() ||
+      spec_.shadow_secondary) {
+    Fault("duration, sample and secondary belong to the strategy shadow");
+  }
+  const bool compares = !spec_.shadow_compare.empty() || !spec_.shadow_fail_on.empty();
+  if (compares && spec_.history.value_or(0) == 0) {
+    Fault("compare and fail_on belong to the strategy shadow, or to a replay of history");
   }
 }
 
@@ -229,15 +234,21 @@ void Resolver::TakeConditions() {
   }
 }
 
-void Resolver::TakeShadow() {
-  if (spec_.strategy != Strategy::kShadow) return;
+// What fail_on says of a replay. A shadow's own conditions are those that live messages can show.
+void Resolver::TakeHistory() {
+  plan_.history = spec_.history.value_or(0);
+  if (plan_.history <= 0) return;
   for (const Condition& condition : spec_.shadow_fail_on) {
-    if (condition.metric != MetricKind::kDiffers && condition.metric != MetricKind::kFuelRatio) {
+    if (condition.metric != MetricKind::kErrorRate && condition.metric != MetricKind::kDiffers &&
+        condition.metric != MetricKind::kFuelRatio) {
       Fault(StrCat("fail_on names ", MetricKindName(condition.metric),
-                   ": a shadow is judged by differs and fuel_ratio"));
+                   ": a replay of history is judged by error_rate, differs and fuel_ratio"));
     }
-    plan_.conditions.push_back(condition);
+    plan_.history_fail_on.push_back(condition);
   }
+}
+
+void Resolver::TakeCompare() {
   if (!spec_.shadow_compare.empty()) plan_.compare = {false, false, false};
   for (const std::string& name : spec_.shadow_compare) {
     if (name == "output_equivalence") {
@@ -250,6 +261,18 @@ void Resolver::TakeShadow() {
       Fault(StrCat("compare names ", Quoted(name),
                    ", which is none of output_equivalence, performance_metrics, resource_usage"));
     }
+  }
+}
+
+void Resolver::TakeShadow() {
+  if (spec_.strategy != Strategy::kShadow) return;
+  for (const Condition& condition : spec_.shadow_fail_on) {
+    if (condition.metric == MetricKind::kErrorRate && spec_.history.value_or(0) > 0) continue;
+    if (condition.metric != MetricKind::kDiffers && condition.metric != MetricKind::kFuelRatio) {
+      Fault(StrCat("fail_on names ", MetricKindName(condition.metric),
+                   ": a shadow is judged by differs and fuel_ratio"));
+    }
+    plan_.conditions.push_back(condition);
   }
   plan_.sample_ppm = spec_.shadow_sample_ppm.value_or(kFullWeightPpm);
   if (plan_.sample_ppm == 0 || plan_.sample_ppm > kFullWeightPpm) {
@@ -290,6 +313,9 @@ void Resolver::AddDefaults() {
 
 void Resolver::SkipWhatNeedsStable() {
   if (context_.has_stable) return;
+  if (plan_.history > 0) {
+    plan_.notes.push_back("history is not replayed: no revision serves yet to compare with");
+  }
   if (!plan_.stages.empty()) {
     plan_.notes.push_back(
         "no revision serves yet: the stages are skipped, this one gets all traffic at once");
@@ -300,6 +326,8 @@ void Resolver::SkipWhatNeedsStable() {
   plan_.stages.clear();
   plan_.conditions.clear();
   plan_.compare_errors = false;
+  plan_.history = 0;
+  plan_.history_fail_on.clear();
 }
 
 absl::StatusOr<DeploymentPlan> Resolver::Run() {
@@ -318,19 +346,14 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
   CheckSizes();
   if (spec_.preview) AddPreviewStage(0, true);
   if (faults_.empty()) TakeStages();
+  TakeCompare();
   TakeShadow();
+  TakeHistory();
   TakeConditions();
   if (!faults_.empty()) {
     const std::string separator = faults_.size() == 1 ? " " : "\n  ";
     return absl::InvalidArgumentError(
         StrCat("the deployment plan is impossible:", separator, absl::StrJoin(faults_, separator)));
-  }
-  if (spec_.history.value_or(0) > 0) {
-    return WithFix(WithReason(absl::UnimplementedError("history: replaying past messages before "
-                                                       "traffic is not carried out by this version "
-                                                       "of Caxton"),
-                              "NOT_CARRIED_OUT"),
-                   "leave history out; the strategy shadow compares on messages as they come");
   }
   AddDefaults();
   SkipWhatNeedsStable();
@@ -368,6 +391,32 @@ std::string DescribeStages(const DeploymentPlan& plan) {
   return text + "full";
 }
 
+namespace {
+
+void WriteConditions(const std::vector<Condition>& conditions, ByteWriter& out) {
+  out.U32(static_cast<uint32_t>(conditions.size()));
+  for (const Condition& condition : conditions) {
+    out.U8(static_cast<uint8_t>(condition.metric));
+    out.F64(condition.limit);
+  }
+}
+
+std::vector<Condition> ReadConditions(ByteReader& in) {
+  constexpr size_t kConditionBytes = 9;
+  std::vector<Condition> conditions;
+  const uint32_t count = ReadCount(in, kConditionBytes);
+  for (uint32_t i = 0; i < count && in.ok(); ++i) {
+    Condition condition;
+    condition.metric = ReadEnum<MetricKind>(in, kMetricKindCount);
+    condition.limit = in.F64();
+    if (!std::isfinite(condition.limit) || condition.limit < 0) in.Fail();
+    conditions.push_back(condition);
+  }
+  return conditions;
+}
+
+}  // namespace
+
 void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
   out.U8(static_cast<uint8_t>(plan.strategy));
   out.I64(plan.validate_limit_ns);
@@ -380,11 +429,7 @@ void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
     out.I64(stage.min_samples);
     out.Bool(stage.pause);
   }
-  out.U32(static_cast<uint32_t>(plan.conditions.size()));
-  for (const Condition& condition : plan.conditions) {
-    out.U8(static_cast<uint8_t>(condition.metric));
-    out.F64(condition.limit);
-  }
+  WriteConditions(plan.conditions, out);
   out.U8(static_cast<uint8_t>(plan.stick));
   out.U8(static_cast<uint8_t>(plan.on_inconclusive));
   out.U8(static_cast<uint8_t>(plan.queue));
@@ -396,13 +441,14 @@ void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
   out.Bool(plan.compare.resources);
   out.U32(plan.sample_ppm);
   out.Bool(plan.secondary);
+  out.U32(static_cast<uint32_t>(plan.history));
+  WriteConditions(plan.history_fail_on, out);
   out.U32(static_cast<uint32_t>(plan.notes.size()));
   for (const std::string& note : plan.notes) out.Bytes(note);
 }
 
 DeploymentPlan ReadPlan(ByteReader& in) {
   constexpr size_t kStageBytes = 22;
-  constexpr size_t kConditionBytes = 9;
   DeploymentPlan plan;
   plan.strategy = ReadEnum<Strategy>(in, kStrategyCount);
   plan.validate_limit_ns = in.I64();
@@ -418,14 +464,7 @@ DeploymentPlan ReadPlan(ByteReader& in) {
     if (stage.weight_ppm > kFullWeightPpm || !IsDuration(stage.duration_ns)) in.Fail();
     plan.stages.push_back(stage);
   }
-  const uint32_t conditions = ReadCount(in, kConditionBytes);
-  for (uint32_t i = 0; i < conditions && in.ok(); ++i) {
-    Condition condition;
-    condition.metric = ReadEnum<MetricKind>(in, kMetricKindCount);
-    condition.limit = in.F64();
-    if (!std::isfinite(condition.limit) || condition.limit < 0) in.Fail();
-    plan.conditions.push_back(condition);
-  }
+  plan.conditions = ReadConditions(in);
   plan.stick = ReadEnum<Stick>(in, 2);
   plan.on_inconclusive = ReadEnum<OnInconclusive>(in, 3);
   plan.queue = ReadEnum<QueuePolicy>(in, 3);
@@ -438,6 +477,10 @@ DeploymentPlan ReadPlan(ByteReader& in) {
   plan.sample_ppm = in.U32();
   if (plan.sample_ppm > kFullWeightPpm) in.Fail();
   plan.secondary = in.Bool();
+  const uint32_t history = in.U32();
+  if (history > static_cast<uint32_t>(kMaxHistory)) in.Fail();
+  plan.history = in.ok() ? static_cast<int32_t>(history) : 0;
+  plan.history_fail_on = ReadConditions(in);
   const uint32_t notes = ReadCount(in, 4);
   for (uint32_t i = 0; i < notes && in.ok(); ++i) plan.notes.push_back(in.BytesCopy());
   for (int64_t duration : {plan.validate_limit_ns, plan.warm_up_limit_ns, plan.cleanup_ns}) {

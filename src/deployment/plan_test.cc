@@ -167,12 +167,42 @@ TEST(Plan, JudgedByEveryMetricAndByComparison) {
   EXPECT_FALSE(Resolve(direct)->compare_errors);
   direct.promote = PromoteWhen::kEarly;
   EXPECT_TRUE(Contains(Why(direct), "promote: early"));
-  direct = {};
-  direct.history = 1;
-  EXPECT_EQ(Resolve(direct).status().code(), absl::StatusCode::kUnimplemented);
-  EXPECT_TRUE(Contains(Why(direct), "history"));
-  direct.history = kMaxHistory + 1;
-  EXPECT_EQ(Resolve(direct).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Plan, HistoryOfEveryStrategy) {
+  DeploymentSpec spec;
+  spec.history = kMaxHistory;
+  EXPECT_EQ(Resolve(spec)->history, kMaxHistory);
+  spec.history = kMaxHistory + 1;
+  EXPECT_TRUE(Contains(Why(spec), "history is 1001, allowed is 0 to 1000"));
+  spec.history = -1;
+  EXPECT_TRUE(Contains(Why(spec), "history is -1"));
+  spec.history = 10;
+  spec.shadow_fail_on = *ParseConditions("error_rate > 1%,differs > 2%");
+  spec.shadow_compare = {"output_equivalence"};
+  EXPECT_EQ(Resolve(spec)->history_fail_on, spec.shadow_fail_on);
+  EXPECT_TRUE(Resolve(spec)->conditions.empty()) << "they judge no live message";
+  EXPECT_FALSE(Resolve(spec)->compare.performance);
+  spec.shadow_fail_on = {*ParseCondition("p99_latency > 1s")};
+  EXPECT_TRUE(Contains(Why(spec), "judged by error_rate, differs and fuel_ratio"));
+  spec.history.reset();
+  EXPECT_TRUE(Contains(Why(spec), "or to a replay of history"));
+  DeploymentSpec shadow;
+  shadow.strategy = Strategy::kShadow;
+  shadow.shadow_fail_on = *ParseConditions("error_rate > 1%,differs > 2%");
+  EXPECT_TRUE(Contains(Why(shadow), "a shadow is judged by differs and fuel_ratio"));
+  shadow.history = 1;
+  EXPECT_EQ(Resolve(shadow)->history_fail_on.size(), 2u);
+  EXPECT_EQ(Resolve(shadow)->conditions, *ParseConditions("differs > 2%"));
+}
+
+TEST(Plan, HistoryNeedsAStableRevision) {
+  DeploymentSpec spec;
+  spec.history = 10;
+  const DeploymentPlan plan = *Resolve(spec, false);
+  EXPECT_EQ(plan.history, 0);
+  ASSERT_EQ(plan.notes.size(), 1u);
+  EXPECT_TRUE(Contains(plan.notes[0], "history is not replayed"));
 }
 
 TEST(Plan, StateIsRefusedByName) {

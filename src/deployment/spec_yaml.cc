@@ -195,6 +195,7 @@ DeploymentFile FileReader::Read(const YamlNode& root) {
 
 void FileReader::Deployment(const YamlNode& node) {
   DeploymentSpec& spec = file_.spec;
+  std::string baseline;  // the only one there is
   Fields(
       node, "deployment",
       {{"strategy", [&](const YamlNode& n) { Take(n, "strategy", ParseStrategy, &spec.strategy); }},
@@ -217,7 +218,14 @@ void FileReader::Deployment(const YamlNode& node) {
        {"secondary", [&](const YamlNode& n) { TakeFlag(n, "secondary", &spec.shadow_secondary); }},
        {"fail_on", [&](const YamlNode& n) { Conditions(n, "fail_on", &spec.shadow_fail_on); }},
        {"preview", [&](const YamlNode& n) { TakeFlag(n, "preview", &spec.preview); }},
-       {"history", [&](const YamlNode& n) { TakeCount(n, "history", &spec.history); }}});
+       {"history", [&](const YamlNode& n) { TakeCount(n, "history", &spec.history); }},
+       {"baseline", [&](const YamlNode& n) {
+          Take(n, "baseline",
+               Only("stable",
+                    "a freshly started set of stable's instances is not carried out by "
+                    "this version; leave it out"),
+               &baseline);
+        }}});
 }
 
 void FileReader::Stages(const YamlNode& node) {

@@ -8,6 +8,7 @@
 
 #include "caxton/base/random.h"
 #include "caxton/base/status.h"
+#include "caxton/base/strings.h"
 #include "caxton/deployment/limits.h"
 #include "caxton/deployment/plan.h"
 #include "caxton/model/limits.h"
@@ -60,6 +61,13 @@ TEST(DeploymentFile, PublishedBlueGreenAndShadow) {
   EXPECT_EQ(switched.cleanup_ns, 300 * kS);
   EXPECT_EQ(DescribeStages(*ResolvePlan(shadow.spec, {.has_stable = true})),
             "shadow of 100% for 1h");
+}
+
+TEST(DeploymentFile, AFreshBaselineIsRefusedByName) {
+  EXPECT_TRUE(ParseDeploymentFile("deployment: { baseline: stable }", "f.yaml").ok());
+  const auto fresh = ParseDeploymentFile("deployment: { baseline: fresh }", "f.yaml");
+  EXPECT_TRUE(StrContains(StdView(fresh.status().message()), "f.yaml:1:25: ")) << fresh.status();
+  EXPECT_TRUE(StrContains(StdView(fresh.status().message()), "'fresh' is not taken"));
 }
 
 TEST(DeploymentFile, ShadowAndHistoryFields) {

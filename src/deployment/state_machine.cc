@@ -55,7 +55,7 @@ std::string_view EventName(const Event& event) {
       "Created",       "Dequeued",     "ValidationPassed", "ValidationFailed", "Prepared",
       "PrepareFailed", "StageElapsed", "Ticked",           "Promote",          "Pause",
       "Resume",        "Abort",        "Rollback",         "JudgeVerdict",     "CleanupElapsed",
-      "Superseded",    "Removed",      "Drained",          "Recovered"};
+      "Superseded",    "Removed",      "Drained",          "Recovered",        "HistoryReplayed"};
   return kNames[event.index()];
 }
 

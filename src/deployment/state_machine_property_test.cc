@@ -16,7 +16,7 @@ namespace {
 Event RandomEvent(SeededRandom& random, const DeploymentStatus& s) {
   const int64_t elapsed = static_cast<int64_t>(random.Below(3 * kTestStage));
   const StageReport report{random.Below(2) == 0, random.Below(2) == 0, "report"};
-  switch (random.Below(19)) {
+  switch (random.Below(20)) {
     case 0:
       return Created{random.Below(2) == 0};
     case 1:
@@ -54,6 +54,8 @@ Event RandomEvent(SeededRandom& random, const DeploymentStatus& s) {
     case 17:
       return s.rolling_back || s.state == DeploymentState::kDraining ? Event(Drained{})
                                                                      : Event(Recovered{});
+    case 18:
+      return HistoryReplayed{{static_cast<VerdictKind>(random.Below(5)), "replay"}};
     default:
       return Recovered{};
   }

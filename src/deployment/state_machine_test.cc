@@ -112,33 +112,34 @@ std::vector<Event> AllEvents() {
           Superseded{},
           Removed{},
           Drained{},
-          Recovered{}};
+          Recovered{},
+          HistoryReplayed{{VerdictKind::kSuccessful, "h"}}};
 }
 
 // One letter per event, in the order of AllEvents: V D R G F B the state it leads to (VALIDATING,
 // DEPLOYING, RUNNING, DRAINING, FAILED, ROLLED_BACK); '=' accepted, state stays; '-' refused.
 constexpr std::string_view kExpected[] = {
     //                        CDVVPPSTPPRARJCSRDR
-    /* queued */ "-=---------BB---B-=",
-    /* validating */ "--DF-------BB---B-=",
-    /* preparing */ "----=B-----BB---B-=",
-    /* preparing first */ "----RF-----FF---F-=",
-    /* stage */ "-----B=====BBB--B-=",
-    /* paused by command */ "-----B--===BBB--B-=",
-    /* paused at end */ "-----B--==-BBB--B-=",
-    /* paused inconclusive */ "-----B--===BBB--B-=",
-    /* paused, judge error */ "-----B--===BBB--B-=",
-    /* diverted stage */ "-----B-----BB---BBB",
-    /* window */ "-----B-==---BB=GG-=",
-    /* window unjudged */ "-----B-==---B-=GG-=",
-    /* diverted window */ "-----B------B---BBB",
-    /* finalized */ "--------=-----=GG-=",
-    /* first, running */ "--------------=GG-=",
-    /* draining */ "----------------===",
-    /* drained */ "----------------=-=",
-    /* failed */ "----------------=-=",
-    /* rolled back */ "------------=---=-=",
-    /* aborted */ "-----------==---=-=",
+    /* queued */ "-=---------BB---B-=-",
+    /* validating */ "--DF-------BB---B-=D",
+    /* preparing */ "----=B-----BB---B-=-",
+    /* preparing first */ "----RF-----FF---F-=-",
+    /* stage */ "-----B=====BBB--B-=-",
+    /* paused by command */ "-----B--===BBB--B-=-",
+    /* paused at end */ "-----B--==-BBB--B-=-",
+    /* paused inconclusive */ "-----B--===BBB--B-=-",
+    /* paused, judge error */ "-----B--===BBB--B-=-",
+    /* diverted stage */ "-----B-----BB---BBB-",
+    /* window */ "-----B-==---BB=GG-=-",
+    /* window unjudged */ "-----B-==---B-=GG-=-",
+    /* diverted window */ "-----B------B---BBB-",
+    /* finalized */ "--------=-----=GG-=-",
+    /* first, running */ "--------------=GG-=-",
+    /* draining */ "----------------===-",
+    /* drained */ "----------------=-=-",
+    /* failed */ "----------------=-=-",
+    /* rolled back */ "------------=---=-=-",
+    /* aborted */ "-----------==---=-=-",
 };
 
 TEST(StateMachine, EveryStateAndEvent) {
@@ -193,6 +194,22 @@ TEST(StateMachine, TheTableIsThePublishedOne) {
 }
 
 // ---- The ways through.
+
+TEST(StateMachine, AReplayOfHistoryEndsValidation) {
+  const DeploymentStatus s = StatusOf(Case::kValidating);
+  for (VerdictKind kind : {VerdictKind::kSuccessful, VerdictKind::kInconclusive}) {
+    const Transition t = *Apply(s, HistoryReplayed{{kind, "text"}}, 2);
+    EXPECT_EQ(t.status.state, State::kDeploying);
+    EXPECT_EQ(t.status.history, (Verdict{kind, "text"}));
+    EXPECT_EQ(Names(t), "Prepare NotifyWatchers");
+  }
+  const Transition t = *Apply(s, HistoryReplayed{{VerdictKind::kFailed, "3 of 50 failed"}}, 2);
+  EXPECT_EQ(t.status.state, State::kFailed);
+  EXPECT_EQ(t.status.cause, EndCause::kHistory);
+  EXPECT_EQ(t.status.error, "3 of 50 failed");
+  EXPECT_FALSE(t.withdrawal) << "it had nothing to give back";
+  EXPECT_EQ(Names(t), "StopRevision RunNextQueued NotifyWatchers");
+}
 
 TEST(StateMachine, CanaryGoesUpStageByStage) {
   DeploymentStatus s = StatusOf(Case::kPreparing);

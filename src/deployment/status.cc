@@ -50,7 +50,7 @@ std::string_view PauseReasonName(PauseReason reason) {
 std::string_view EndCauseName(EndCause cause) {
   constexpr std::array<std::string_view, kEndCauseCount> kNames = {
       "none",  "validation", "preparation", "judge",       "inconclusive", "rollback",
-      "abort", "superseded", "removed",     "shadow over", "group"};
+      "abort", "superseded", "removed",     "shadow over", "group",        "history"};
   return NameIn(kNames, cause);
 }
 
@@ -130,6 +130,8 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   w.I64(status.cleanup_elapsed_ns);
   w.U8(static_cast<uint8_t>(status.verdict.kind));
   w.Bytes(status.verdict.text);
+  w.U8(static_cast<uint8_t>(status.history.kind));
+  w.Bytes(status.history.text);
   w.U8(static_cast<uint8_t>(status.cause));
   w.Bytes(status.error);
   for (int64_t time :
@@ -170,6 +172,8 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.cleanup_elapsed_ns = r.I64();
   v.verdict.kind = ReadEnum<VerdictKind>(r, kVerdictKindCount);
   v.verdict.text = r.BytesCopy();
+  v.history.kind = ReadEnum<VerdictKind>(r, kVerdictKindCount);
+  v.history.text = r.BytesCopy();
   v.cause = ReadEnum<EndCause>(r, kEndCauseCount);
   v.error = r.BytesCopy();
   for (int64_t* time :

@@ -15,6 +15,7 @@
 #include "findings.h"
 #include "manifest.h"
 #include "module_reader.h"
+#include "recent.h"
 #include "resources.h"
 #include "sandbox.h"
 
@@ -141,12 +142,15 @@ void RunStages(const wasm::Module& module, Work& work,
   for (Sample& sample : HostileSamples(options.config)) samples.push_back(std::move(sample));
   const std::vector<SampleRun> runs = RunSandbox({module, options.config, *options.clock}, samples,
                                                  &work.findings, &work.report.stats);
+  const RecentFigures recent =
+      RunRecent({module, options.config, *options.clock}, options.recent, &work.findings);
   if (!end(ExamineStage::kSandbox)) return;
   begin(ExamineStage::kContracts);
   CheckOutputs(work.contracts, runs, &work.findings);
   if (!end(ExamineStage::kContracts)) return;
   begin(ExamineStage::kResources);
   JudgeResources(work.report.stats, options.config.memory_bytes, &work.findings);
+  JudgeRecent(recent, options.config.memory_bytes, &work.findings);
   end(ExamineStage::kResources);
 }
 

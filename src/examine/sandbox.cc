@@ -76,31 +76,7 @@ class Sandbox final {
   }
 
  private:
-  StepResult Step(const Sample& sample) {
-    wasm::StepControl control;
-    control.clock = &options_.clock;
-    control.deadline_mono_ns = options_.clock.MonoNanos() + kSampleLimitNs;
-    control.fuel = kSampleFuel;
-    const auto instance = options_.module.NewInstance(options_.config, control);
-    if (!instance.ok()) {
-      StepResult result;
-      result.outcome = StepOutcome::kInitFailed;
-      result.detail = std::string(instance.status().message());
-      return result;
-    }
-    StepInput input;
-    input.time_ns = options_.config.init_time_ns + kAfterInitNs;
-    // Another one for each sample: an agent that draws lots does not draw the same one every time.
-    const Digest seed = Sha256(sample.name);
-    std::copy(seed.bytes.begin(), seed.bytes.end(), input.seed.begin());
-    Envelope message = sample.message;
-    message.id = StrCat("sample-", sample.name);
-    message.sender = "client:validation";
-    message.receiver = options_.config.agent;
-    StepResult result = (*instance)->HandleMessage(input, message, control);
-    (*instance)->Shutdown(control);
-    return result;
-  }
+  StepResult Step(const Sample& sample) { return RunSample(options_, sample); }
 
   void Note(const Sample& sample, const StepResult& result) {
     ++stats_->samples;
@@ -184,6 +160,36 @@ std::vector<Sample> HostileSamples(const wasm::AgentConfig& config) {
   out.push_back(
       Hostile("deep-json", std::string(depth, '[') + std::string(depth, ']'), "application/json"));
   return out;
+}
+
+StepResult RunSample(const SandboxOptions& options, const Sample& sample) {
+  wasm::StepControl control;
+  control.clock = &options.clock;
+  control.deadline_mono_ns = options.clock.MonoNanos() + kSampleLimitNs;
+  control.fuel = kSampleFuel;
+  const auto instance = options.module.NewInstance(options.config, control);
+  if (!instance.ok()) {
+    StepResult result;
+    result.outcome = StepOutcome::kInitFailed;
+    result.detail = std::string(instance.status().message());
+    return result;
+  }
+  StepInput input;
+  input.time_ns = options.config.init_time_ns + kAfterInitNs;
+  // Another one for each sample: an agent that draws lots does not draw the same one every time.
+  const Digest seed = Sha256(sample.name);
+  std::copy(seed.bytes.begin(), seed.bytes.end(), input.seed.begin());
+  Envelope message = sample.message;
+  if (sample.real) {
+    input.has_key = !message.EffectiveKey().empty();
+  } else {
+    message.id = StrCat("sample-", sample.name);
+    message.sender = "client:validation";
+    message.receiver = options.config.agent;
+  }
+  StepResult result = (*instance)->HandleMessage(input, message, control);
+  (*instance)->Shutdown(control);
+  return result;
 }
 
 std::vector<SampleRun> RunSandbox(const SandboxOptions& options, const std::vector<Sample>& samples,

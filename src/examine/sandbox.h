@@ -25,6 +25,7 @@ struct Sample {
   Envelope message;
   bool own = false;      // the manifest's: it must be handled
   bool hostile = false;  // the agent is right to reject it
+  bool real = false;     // somebody's: run as it is
 };
 
 struct SampleRun {
@@ -40,6 +41,9 @@ struct SandboxOptions {
 
 // Empty, large, not UTF-8, deeply nested.
 std::vector<Sample> HostileSamples(const wasm::AgentConfig& config);
+
+// One sample, in a fresh instance.
+StepResult RunSample(const SandboxOptions& options, const Sample& sample);
 
 // Runs every sample; faults into `*findings`, figures into `*stats`.
 std::vector<SampleRun> RunSandbox(const SandboxOptions& options, const std::vector<Sample>& samples,

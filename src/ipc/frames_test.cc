@@ -5,6 +5,7 @@
 
 #include "caxton/base/random.h"
 #include "caxton/ipc/channel.h"
+#include "caxton/ipc/recent_messages.h"
 
 namespace caxton::ipc {
 namespace {
@@ -168,6 +169,34 @@ TEST(Frames, DecodersAreStrict) {
   EveryCutAndAdditionIsRefused(bytes, DecodeLogLine);
   EncodeDispatchHead(SomeHead(), &bytes);
   for (size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(DecodeDispatch(bytes.substr(0, n)).ok());
+}
+
+TEST(Frames, RecentMessagesAreTheNewestThatFit) {
+  const auto message = [](size_t n, size_t bytes) {
+    Envelope envelope;
+    envelope.id = std::to_string(n);
+    envelope.content = std::string(bytes, 'x');
+    std::string encoded;
+    EncodeEnvelope(envelope, &encoded);
+    return encoded;
+  };
+  std::vector<std::string> all;
+  for (size_t i = 0; i < kMaxRecentMessages + 3; ++i) all.push_back(message(i, 1));
+  const std::string bytes = EncodeRecentMessages(all);
+  auto read = DecodeRecentMessages(bytes);
+  ASSERT_TRUE(read.ok()) << read.status();
+  ASSERT_EQ(read->size(), kMaxRecentMessages);
+  EXPECT_EQ(read->front().id, "3");
+  EXPECT_EQ(read->back().id, std::to_string(kMaxRecentMessages + 2));
+  EveryCutAndAdditionIsRefused(bytes, DecodeRecentMessages);
+
+  const std::string large = message(1, kMaxRecentBytes / 2);
+  EXPECT_EQ(DecodeRecentMessages(EncodeRecentMessages({large, large, message(2, 1)}))->size(), 2u);
+  EXPECT_TRUE(DecodeRecentMessages(EncodeRecentMessages({}))->empty());
+  std::string many;
+  ByteWriter(&many).U32(kMaxRecentMessages + 1);
+  many.append(kMaxRecentMessages * 8, '\0');
+  EXPECT_FALSE(DecodeRecentMessages(many).ok());
 }
 
 TEST(Frames, RandomBytesNeverHarm) {

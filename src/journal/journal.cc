@@ -93,6 +93,9 @@ class StoreJournal final : public Journal {
   absl::StatusOr<std::optional<std::string>> GetComparison(DeploymentId deployment) const override {
     return store_->Get(Table::kComparisons, DeploymentKey(deployment));
   }
+  absl::StatusOr<std::optional<std::string>> GetHistory(DeploymentId deployment) const override {
+    return store_->Get(Table::kComparisons, HistoryKey(deployment));
+  }
 
   void SetRetention(AgentId agent, bool on) override { committer_->SwitchRetention(agent, on); }
   absl::StatusOr<uint64_t> ScanRetained(

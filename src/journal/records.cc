@@ -100,6 +100,8 @@ std::string DeploymentKey(DeploymentId deployment) {
   return key;
 }
 
+std::string HistoryKey(DeploymentId deployment) { return DeploymentKey(deployment) + "h"; }
+
 std::string EvidenceKey(DeploymentId deployment, uint64_t n) {
   std::string key;
   key.reserve(16);

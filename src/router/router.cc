@@ -16,6 +16,7 @@
 #include "caxton/model/names.h"
 #include "caxton/router/limits.h"
 #include "mirror.h"
+#include "replays.h"
 #include "shard.h"
 #include "ticket.h"
 
@@ -48,6 +49,13 @@ class RouterImpl final : public Router, private MessagePlane {
   void DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) override;
   void Forget(AgentId agent) override;
   void OldestWaiting(absl::AnyInvocable<void(WaitingAges)> done) override;
+
+  void RecentMessages(AgentId agent, size_t count,
+                      absl::AnyInvocable<void(std::vector<KeptMessage>)> done) override;
+  void Replay(ReplayOrder order) override;
+  void StopReplay(DeploymentId deployment) override {
+    if (replays_ != nullptr) replays_->Stop(deployment);
+  }
 
   void RetryDeadLetter(AgentId agent, Seq seq,
                        absl::AnyInvocable<void(absl::Status)> done) override;
@@ -95,7 +103,8 @@ class RouterImpl final : public Router, private MessagePlane {
   std::atomic<uint64_t> next_seq_;
   std::atomic<bool> stopping_{false};
   uint64_t id_prefix_;
-  std::unique_ptr<Mirror> mirror_;  // null: nothing is mirrored
+  std::unique_ptr<Mirror> mirror_;    // null: nothing is mirrored
+  std::unique_ptr<Replays> replays_;  // null: nothing is replayed
   std::vector<std::unique_ptr<Shard>> shards_;
   Mutex dead_mutex_;
   absl::flat_hash_set<std::pair<AgentId, Seq>> dead_busy_ ABSL_GUARDED_BY(dead_mutex_);
@@ -113,9 +122,11 @@ RouterImpl::RouterImpl(RouterDeps deps)
                                                   .tables = &tables_,
                                                   .observer = deps_.observer,
                                                   .order_seed = id_prefix_});
+    replays_ = std::make_unique<Replays>(deps_.mirror, deps_.clock, id_prefix_);
   }
   for (size_t i = 0; i < deps_.shards.size(); ++i) {
     shards_.push_back(std::make_unique<Shard>(ShardDeps{.index = static_cast<uint32_t>(i),
+                                                        .shards = deps_.shards.size(),
                                                         .executor = deps_.shards[i],
                                                         .journal = deps_.journal,
                                                         .clock = deps_.clock,
@@ -288,34 +299,46 @@ void RouterImpl::OnResult(RevisionRef revision, StepResult result) {
     shards_[place]->Result(revision, std::move(result));
   } else if (place == kMirrorPlace && mirror_ != nullptr) {
     mirror_->Result(revision, std::move(result));
+  } else if (place == kReplayPlace && replays_ != nullptr) {
+    replays_->Result(revision, std::move(result));
   }
 }
 
 void RouterImpl::OnLost(RevisionRef revision, std::vector<supervisor::LostStep> lost,
                         std::string cause) {
   std::vector<std::vector<supervisor::LostStep>> by_shard(shards_.size());
-  std::vector<supervisor::LostStep> mirrored;
+  std::vector<supervisor::LostStep> mirrored, replayed;
   for (const supervisor::LostStep& step : lost) {
     const uint64_t place = PlaceOf(step.ticket);
     if (place < shards_.size()) {
       by_shard[place].push_back(step);
     } else if (place == kMirrorPlace) {
       mirrored.push_back(step);
+    } else if (place == kReplayPlace) {
+      replayed.push_back(step);
     }
   }
   if (!mirrored.empty() && mirror_ != nullptr) mirror_->Lost(revision, std::move(mirrored));
+  if (!replayed.empty() && replays_ != nullptr) {
+    replays_->Lost(revision, std::move(replayed), cause);
+  }
   for (size_t i = 0; i < shards_.size(); ++i) {
     if (!by_shard[i].empty()) shards_[i]->Lost(revision, std::move(by_shard[i]), cause);
   }
 }
 
 void RouterImpl::OnRoom(RevisionRef revision) {
+  if (IsReplay(revision.number)) {  // nothing else is dispatched to it
+    if (replays_ != nullptr) replays_->Room(revision);
+    return;
+  }
   for (auto& shard : shards_) shard->Room(revision);
   if (mirror_ != nullptr) mirror_->Room(revision);
 }
 
 void RouterImpl::OnLog(RevisionRef revision, std::vector<LogLine> lines) {
-  // Stable's second run says nothing that stable has not said.
+  // Stable's second run says nothing that stable has not said; a replay is nobody's message.
+  if (IsReplay(revision.number)) return;
   if (auto route = tables_.Current()->Find(revision.agent);
       route != nullptr && route->secondary && route->secondary.revision->ref == revision) {
     return;
@@ -427,6 +450,37 @@ void RouterImpl::OldestWaiting(absl::AnyInvocable<void(WaitingAges)> done) {
       gathering->done(std::move(gathering->oldest));
     });
   }
+}
+
+void RouterImpl::RecentMessages(AgentId agent, size_t count,
+                                absl::AnyInvocable<void(std::vector<KeptMessage>)> done) {
+  struct Gathering {
+    Mutex mutex;
+    std::vector<KeptMessage> messages;
+    size_t parts = 0;
+    absl::AnyInvocable<void(std::vector<KeptMessage>)> done;
+  };
+  auto gathering = std::make_shared<Gathering>();
+  gathering->parts = shards_.size();
+  gathering->done = std::move(done);
+  for (auto& shard : shards_) {
+    shard->RecentOf(agent, count, [gathering, count](std::vector<KeptMessage> of_shard) {
+      {
+        MutexLock lock(&gathering->mutex);
+        for (KeptMessage& message : of_shard) gathering->messages.push_back(std::move(message));
+        if (--gathering->parts > 0) return;
+      }
+      std::vector<KeptMessage>& all = gathering->messages;
+      std::sort(all.begin(), all.end(), [](auto& a, auto& b) { return a.seq < b.seq; });
+      if (all.size() > count) all.erase(all.begin(), all.end() - static_cast<ptrdiff_t>(count));
+      gathering->done(std::move(all));
+    });
+  }
+}
+
+void RouterImpl::Replay(ReplayOrder order) {
+  CAXTON_ASSERT(replays_ != nullptr, "a router without a strand for it replays nothing");
+  replays_->Start(std::move(order));
 }
 
 void RouterImpl::DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) {

@@ -12,7 +12,8 @@
 
 namespace caxton::router {
 
-Shard::Shard(ShardDeps deps) : d_(deps), routes_(deps.tables), jitter_(deps.jitter_seed) {}
+Shard::Shard(ShardDeps deps)
+    : d_(deps), routes_(deps.tables), jitter_(deps.jitter_seed), kept_(deps.shards) {}
 
 void Shard::Arrive(MessagePtr message) {
   d_.executor->RunOrPost([this, m = std::move(message)] { OnArrive(m); });
@@ -49,7 +50,10 @@ void Shard::TakeBack(RevisionRef revision, std::function<void(TakenBack)> done) 
 }
 
 void Shard::Forget(AgentId agent) {
-  d_.executor->Post([this, agent] { removals_.erase(agent); });
+  d_.executor->Post([this, agent] {
+    removals_.erase(agent);
+    kept_.Forget(agent);
+  });
 }
 
 void Shard::OldestWaiting(std::function<void(const WaitingAges&)> done) {
@@ -62,6 +66,12 @@ void Shard::OldestWaiting(std::function<void(const WaitingAges&)> done) {
     }
     done(ages);
   });
+}
+
+void Shard::RecentOf(AgentId agent, size_t count,
+                     std::function<void(std::vector<KeptMessage>)> done) {
+  d_.executor->Post(
+      [this, agent, count, done = std::move(done)] { done(kept_.Last(agent, count)); });
 }
 
 void Shard::OnArrive(const MessagePtr& m) {

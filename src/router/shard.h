@@ -8,9 +8,9 @@
 // retries, dead letters), shard_commits.cc (the ops for the committer and what follows from its
 // verdicts).
 //
-// Thread rule: Arrive, Adopt, Result, Lost, Room, RouteChanged, TakeBack, Discard and Forget from
-// any thread (they post; Arrive and Result run at once where the strand is idle), Deliver from the
-// committer's strand; the rest is private and runs on the strand.
+// Thread rule: Arrive, Adopt, Result, Lost, Room, RouteChanged, TakeBack, Discard, Forget and the
+// two reads from any thread (they post; Arrive and Result run at once where the strand is idle),
+// Deliver from the committer's strand; the rest is private and runs on the strand.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +30,7 @@
 #include "message.h"
 #include "mirror.h"
 #include "recent_commits.h"
+#include "recent_messages.h"
 #include "waiters.h"
 
 namespace caxton::router {
@@ -50,6 +51,7 @@ class MessagePlane {
 
 struct ShardDeps {
   uint32_t index = 0;
+  size_t shards = 1;  // over all
   Executor* executor = nullptr;
   journal::Journal* journal = nullptr;
   const Clock* clock = nullptr;
@@ -89,6 +91,7 @@ class Shard {
   void Discard(AgentId agent, bool dead_letter, std::function<void()> submitted);
   void Forget(AgentId agent);
   void OldestWaiting(std::function<void(const WaitingAges&)> done);
+  void RecentOf(AgentId agent, size_t count, std::function<void(std::vector<KeptMessage>)> done);
 
  private:
   struct Mailbox {
@@ -185,6 +188,7 @@ class Shard {
   void OnDiscard(AgentId agent, bool dead_letter, std::function<void()> submitted);
   void End(const MessagePtr& m);  // as the removal of its agent says
   void CountRemoval(AgentId agent);
+  void KeepForReplays(const MessagePtr& m);
   void Release(const MessagePtr& m);  // out of the accounts of what waits
 
   ShardDeps d_;
@@ -201,6 +205,7 @@ class Shard {
   absl::flat_hash_map<AgentId, Removal> removals_;
   std::vector<std::shared_ptr<supervisor::RevisionWorkers>> to_flush_;
   RecentCommits recent_;
+  RecentMessages kept_;
 };
 
 }  // namespace caxton::router

@@ -346,7 +346,15 @@ void Shard::OnStepDecided(const MessagePtr& m, CommitVerdict::Kind kind, uint64_
   if (!m->key().empty()) {
     recent_.Note(m->agent, m->key(), round, d_.journal->committer().durable_round());
   }
+  KeepForReplays(m);
   Leave(m);
+}
+
+// Nobody reads its encoded form any more: it is moved, not copied. Not of an agent that is being
+// removed.
+void Shard::KeepForReplays(const MessagePtr& m) {
+  if (!removals_.empty() && removals_.contains(m->agent)) return;
+  kept_.Keep(m->agent, {m->seq, m->first_dispatch_ns, std::move(m->encoded)});
 }
 
 // ---- volatile
@@ -366,6 +374,7 @@ void Shard::FinishVolatile(const MessagePtr& m, StepResult result,
     }
     AnswerNow(m, std::move(answer));
   }
+  KeepForReplays(m);
   Leave(m);
 }
 

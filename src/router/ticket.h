@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who gave a ticket, so that what a worker answers finds its way back: a shard, or the mirror.
+// Who gave a ticket, so that what a worker answers finds its way back: a shard, the mirror, or the
+// replays.
 #pragma once
 
 #include <cstdint>
@@ -10,9 +11,11 @@
 
 namespace caxton::router {
 
-inline constexpr uint64_t kMirrorPlace = kMaxShards;  // no shard has this index
+// No shard has these indices.
+inline constexpr uint64_t kMirrorPlace = kMaxShards;
+inline constexpr uint64_t kReplayPlace = kMaxShards + 1;
 
-// `place`: a shard's index, or kMirrorPlace.
+// `place`: a shard's index, or one of the above.
 inline Ticket MakeTicket(uint64_t counter, uint64_t place) {
   return Ticket((counter << kTicketShardBits) | place);
 }

@@ -7,6 +7,7 @@
 
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/units.h"
 #include "caxton/platform/file.h"
 #include "caxton/server/limits.h"
 
@@ -17,6 +18,15 @@ absl::Status At(const std::string& path, const YAML::Mark& mark, const std::stri
   return WithReason(absl::InvalidArgumentError(
                         StrCat(path, ":", mark.line + 1, ":", mark.column + 1, ": ", what)),
                     "BAD_CONFIG");
+}
+
+absl::Status ReadAge(const std::string& name, const std::string& text, int64_t* ns) {
+  auto age = ParseDurationNs(text);
+  if (!age.ok()) {
+    return absl::InvalidArgumentError(StrCat(name, ": ", StdView(age.status().message())));
+  }
+  *ns = *age;
+  return absl::OkStatus();
 }
 
 absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAML::Node& value,
@@ -35,13 +45,19 @@ absl::Status ReadEntry(const std::string& path, const YAML::Node& key, const YAM
     config->time_scale = value.as<int64_t>();
   } else if (name == "max_deployments") {
     config->max_deployments = value.as<int64_t>();
+  } else if (name == "keep_evidence" || name == "keep_ended") {
+    int64_t* ns = name == "keep_ended" ? &config->keep_ended_ns : &config->keep_evidence_ns;
+    const absl::Status read = ReadAge(name, value.as<std::string>(), ns);
+    if (!read.ok()) return At(path, value.Mark(), std::string(StdView(read.message())));
   } else if (name == "log_level") {
     config->log_level = value.as<std::string>();
   } else {
     return At(
         path, key.Mark(),
-        StrCat("unknown field '", name,
-               "'; known are data_dir, listen, http, dev, time_scale, max_deployments, log_level"));
+        StrCat(
+            "unknown field '", name,
+            "'; known are data_dir, listen, http, dev, time_scale, max_deployments, keep_evidence, "
+            "keep_ended, log_level"));
   }
   return absl::OkStatus();
 }
@@ -75,6 +91,12 @@ absl::Status Check(const ServerConfig& config) {
     return absl::InvalidArgumentError(
         StrCat("--max-deployments lies between 1 and ", kMostDeployments));
   }
+  for (const int64_t age_ns : {config.keep_evidence_ns, config.keep_ended_ns}) {
+    if (age_ns < controller::kMinKeepNs) {
+      return absl::InvalidArgumentError(StrCat("--keep-evidence and --keep-ended are at least ",
+                                               FormatDuration(controller::kMinKeepNs)));
+    }
+  }
   if (config.data_dir.empty()) return absl::InvalidArgumentError("--data-dir is empty");
   const std::string& level = config.log_level;
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
@@ -107,6 +129,13 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& a
   auto* most = app.add_option("--max-deployments",
                               "Deployments under way at once (32); the rest waits its turn")
                    ->type_name("N");
+  auto* evidence = app.add_option("--keep-evidence",
+                                  "How long the evidence of an ended deployment is kept (168h)")
+                       ->type_name("DURATION");
+  auto* ended = app.add_option("--keep-ended",
+                               "How long an ended deployment is kept, and its revision where no "
+                               "rollback can return to it (720h)")
+                    ->type_name("DURATION");
   app.add_flag("--accept-loss", config.accept_loss,
                "Open a journal whose end is damaged, losing what is missing");
   auto* level = app.add_option("--log-level", "debug, info, warn or error")->type_name("LEVEL");
@@ -129,6 +158,13 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& a
     if (dev) config.dev = true;
     if (*scale) config.time_scale = scale->as<int64_t>();
     if (*most) config.max_deployments = most->as<int64_t>();
+    if (*evidence) {
+      RETURN_IF_ERROR(
+          ReadAge("--keep-evidence", evidence->as<std::string>(), &config.keep_evidence_ns));
+    }
+    if (*ended) {
+      RETURN_IF_ERROR(ReadAge("--keep-ended", ended->as<std::string>(), &config.keep_ended_ns));
+    }
     if (*level) config.log_level = level->as<std::string>();
   } catch (const CLI::ParseError& error) {
     return WithReason(absl::InvalidArgumentError(error.what()), "USAGE");

@@ -73,6 +73,7 @@ class ServerImpl final : public Server {
   absl::Status OpenData();
   absl::Status MakeParts();
   absl::Status Recover();
+  void LogCleanedUp(const controller::CleanedUp& cleaned);
   absl::Status Listen();
   void AwaitIdle();
 
@@ -85,7 +86,7 @@ class ServerImpl final : public Server {
   Observer observer_;
   std::unique_ptr<platform::DirectoryLock> lock_;
   std::unique_ptr<journal::RocksStore> store_;
-  std::unique_ptr<ThreadExecutor> committer_strand_, controller_strand_, mirror_strand_;
+  std::unique_ptr<ThreadExecutor> committer_strand_, controller_strand_, mirror_strand_, cleaner_;
   std::vector<std::unique_ptr<ThreadExecutor>> shard_strands_;
   std::unique_ptr<supervisor::ArtifactStore> artifacts_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
@@ -131,6 +132,7 @@ absl::Status ServerImpl::MakeParts() {
   controller_strand_ = std::make_unique<ThreadExecutor>("controller", clock_);
   mirror_strand_ = std::make_unique<ThreadExecutor>("mirror", clock_);
   mirror_strand_->Post([] { (void)!::nice(kMirrorNice); });  // of that thread alone, on Linux
+  cleaner_ = std::make_unique<ThreadExecutor>("cleaner", clock_);
   const unsigned cores = std::max(1u, std::thread::hardware_concurrency());
   for (unsigned i = 0; i < std::min(cores, 8u); ++i) {
     shard_strands_.push_back(std::make_unique<ThreadExecutor>(StrCat("shard-", i), clock_));
@@ -172,12 +174,27 @@ absl::Status ServerImpl::MakeParts() {
        .validator = validator_.get(),
        .time_scale = config_.time_scale,
        .max_deployments = static_cast<size_t>(config_.max_deployments),
+       .cleaner = cleaner_.get(),
+       .keep_evidence_ns = config_.keep_evidence_ns,
+       .keep_ended_ns = config_.keep_ended_ns,
+       .on_cleaned = [this](const controller::CleanedUp& cleaned) { LogCleanedUp(cleaned); },
        .on_compared =
            [this](const controller::DeploymentView& view) { observer_.OnCompared(view); },
        .on_transition = [this](const controller::DeploymentView& view,
                                std::string_view event) { observer_.OnTransition(view, event); }});
   observer_.Connect(router_.get(), journal_.get(), controller_.get());
   return absl::OkStatus();
+}
+
+void ServerImpl::LogCleanedUp(const controller::CleanedUp& cleaned) {
+  if (!cleaned.swept.ok()) {
+    log_.Warn("modules that nobody names could not be removed",
+              {{"error", std::string(cleaned.swept.message())}});
+  }
+  if (cleaned.deployments + cleaned.evidence + cleaned.revisions == 0) return;
+  log_.Info("cleaned up what is old", {{"deployments", cleaned.deployments},
+                                       {"evidence", cleaned.evidence},
+                                       {"revisions", cleaned.revisions}});
 }
 
 absl::Status ServerImpl::Recover() {
@@ -255,6 +272,8 @@ void ServerImpl::Stop() {
   validator_.reset();
   supervisor_.reset();
   if (controller_strand_) controller_strand_->Stop();
+  if (mirror_strand_) mirror_strand_->Stop();
+  if (cleaner_) cleaner_->Stop();
   for (auto& strand : shard_strands_) strand->Stop();
   if (committer_strand_) committer_strand_->Stop();
   log_.Info("stopped", {});

@@ -7,6 +7,7 @@
 #include "caxton/supervisor/artifact_store.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -14,6 +15,7 @@
 #include <set>
 #include <utility>
 
+#include "caxton/base/mutex.h"
 #include "caxton/base/status.h"
 #include "caxton/model/limits.h"
 #include "caxton/platform/file.h"
@@ -55,7 +57,7 @@ class FileArtifactStore final : public ArtifactStore {
     }
     const Digest digest = Sha256(wasm);
     // A damaged file is written anew; reading it costs less than compiling does.
-    if (HasModule(digest) && GetModule(digest).ok()) return digest;
+    if (KeepModule(digest) && GetModule(digest).ok()) return digest;
     RETURN_IF_ERROR(platform::WriteFileAtomic(ModulePath(digest), wasm));
     return digest;
   }
@@ -107,14 +109,27 @@ class FileArtifactStore final : public ArtifactStore {
     return report;
   }
 
-  absl::Status Sweep(const std::vector<Digest>& kept) override {
+  bool KeepModule(const Digest& module) override {
+    MutexLock lock(&sweep_mutex_);
+    const std::string path = ModulePath(module);
+    return utimensat(AT_FDCWD, path.c_str(), nullptr, 0) == 0 || platform::PathExists(path);
+  }
+
+  absl::Status Sweep(const std::vector<Digest>& kept, std::optional<int64_t> before_ns) override {
     std::set<std::string> names;
     for (const Digest& digest : kept) names.insert(digest.ToHex());
+    // Modules first: what belongs to one that is new stays with it.
     for (const std::string& directory : {modules_, native_}) {
       ASSIGN_OR_RETURN(const auto files, platform::ListDirectory(directory));
       for (const std::string& file : files) {
         if (StrContains(file, kTemporary)) continue;  // somebody is writing it
-        if (names.contains(file.substr(0, kDigestHexBytes))) continue;
+        const std::string digest = file.substr(0, kDigestHexBytes);
+        if (names.contains(digest)) continue;
+        MutexLock lock(&sweep_mutex_);  // nobody says in between that it is to be kept
+        if (before_ns.has_value() && !PutBefore(directory + "/" + file, *before_ns)) {
+          if (directory == modules_) names.insert(digest);
+          continue;
+        }
         RETURN_IF_ERROR(platform::RemoveFile(directory + "/" + file));
       }
     }
@@ -127,6 +142,14 @@ class FileArtifactStore final : public ArtifactStore {
   }
   std::string NativePath(const Digest& module, std::string_view key) const {
     return StrCat(native_, "/", module.ToHex(), ".", Sha256(key).ToHex().substr(0, 32));
+  }
+
+  // What cannot be looked at is left alone.
+  static bool PutBefore(const std::string& path, int64_t before_ns) {
+    struct stat file = {};
+    if (stat(path.c_str(), &file) != 0) return false;
+    constexpr int64_t kSecondNs = 1'000'000'000;
+    return file.st_mtim.tv_sec * kSecondNs + file.st_mtim.tv_nsec < before_ns;
   }
 
   // Replaces `path` in one rename, not durably.
@@ -144,6 +167,7 @@ class FileArtifactStore final : public ArtifactStore {
 
   const std::string modules_, native_;
   std::atomic<uint64_t> next_temporary_{0};
+  Mutex sweep_mutex_;
 };
 
 }  // namespace

@@ -5,10 +5,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
 
+#include "caxton/base/clock.h"
 #include "caxton/model/limits.h"
 #include "caxton/platform/fd.h"
 #include "caxton/platform/memfd.h"
@@ -17,6 +19,7 @@ namespace caxton::supervisor {
 namespace {
 
 namespace fs = std::filesystem;
+using std::chrono_literals::operator""h;
 
 class ArtifactStoreTest : public ::testing::Test {
  protected:
@@ -102,6 +105,38 @@ TEST_F(ArtifactStoreTest, SweepKeepsWhatIsNamed) {
   EXPECT_TRUE(store_->HasModule(b));
   EXPECT_EQ(Native(b, "e"), "code");
   EXPECT_EQ(store_->GetReport(b, "e"), "report");
+}
+
+TEST_F(ArtifactStoreTest, SweepByAgeLeavesWhatIsNewAndWhatBelongsToIt) {
+  const Digest named = *store_->PutModule("named"), old = *store_->PutModule("old"),
+               fresh = *store_->PutModule("fresh"), again = *store_->PutModule("again"),
+               wanted = *store_->PutModule("wanted");
+  const std::vector<Digest> all = {named, old, fresh, again, wanted};
+  for (const Digest& digest : all) {
+    EXPECT_TRUE(store_->PutNative(digest, "e", "code").ok());
+    EXPECT_TRUE(store_->PutReport(digest, "e", "report").ok());
+  }
+  constexpr int64_t kHourNs = 3'600'000'000'000;
+  const int64_t now_ns = SystemClock().WallNanos();
+  EXPECT_TRUE(store_->Sweep({named}, now_ns - kHourNs).ok());
+  for (const Digest& digest : all) EXPECT_TRUE(store_->HasModule(digest)) << "all are new";
+
+  for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+    if (!entry.is_regular_file()) continue;
+    const bool is_fresh = entry.path().string().ends_with(fresh.ToHex() + ".wasm");
+    if (!is_fresh) fs::last_write_time(entry.path(), fs::file_time_type::clock::now() - 2h);
+  }
+  EXPECT_EQ(*store_->PutModule("again"), again);
+  EXPECT_TRUE(store_->KeepModule(wanted));
+  EXPECT_FALSE(store_->KeepModule(Sha256("other")));
+  EXPECT_TRUE(store_->Sweep({named}, now_ns - kHourNs).ok());
+  EXPECT_FALSE(store_->HasModule(old));
+  EXPECT_EQ(Native(old, "e"), "(miss)");
+  EXPECT_EQ(store_->GetReport(old, "e"), std::nullopt);
+  for (const Digest& digest : {named, fresh, again, wanted}) {
+    EXPECT_TRUE(store_->HasModule(digest));
+    EXPECT_EQ(Native(digest, "e"), "code");
+  }
 }
 
 TEST_F(ArtifactStoreTest, ModulesAreBounded) {

@@ -20,6 +20,7 @@
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
 #include "caxton/ipc/frames.h"
+#include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
 #include "caxton/platform/memfd.h"
 #include "caxton/platform/process.h"
@@ -35,6 +36,7 @@ using Done = absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)>;
 struct Job {
   Revision revision;
   int64_t limit_ns = 0;
+  std::string recent;  // EncodeRecentMessages; contents of messages: never logged
   Done done;
   // While its child runs.
   int64_t started_ns = 0;  // since when the limit counts
@@ -69,7 +71,7 @@ class ProcessValidator final : public Validator {
   ~ProcessValidator() override;
   absl::Status Start();
 
-  void Validate(const Revision& revision, int64_t limit_ns, Done done) override;
+  void Validate(const Revision& revision, ValidateOptions options, Done done) override;
   void Cancel(RevisionRef revision) override;
 
  private:
@@ -125,15 +127,17 @@ void ProcessValidator::Wake() {
   (void)!write(wake_.get(), &one, sizeof one);
 }
 
-void ProcessValidator::Validate(const Revision& revision, int64_t limit_ns, Done done) {
+void ProcessValidator::Validate(const Revision& revision, ValidateOptions options, Done done) {
+  Job job{.revision = revision,
+          .limit_ns = std::clamp<int64_t>(options.limit_ns, 0, kMaxValidateNs),
+          .recent = ipc::EncodeRecentMessages(options.recent),
+          .done = std::move(done)};
   {
     MutexLock lock(&mutex_);
     if (queue_.size() >= kMaxQueuedValidations) {
-      refused_.push_back(std::move(done));
+      refused_.push_back(std::move(job.done));
     } else {
-      queue_.push_back({.revision = revision,
-                        .limit_ns = std::clamp<int64_t>(limit_ns, 0, kMaxValidateNs),
-                        .done = std::move(done)});
+      queue_.push_back(std::move(job));
     }
   }
   Wake();
@@ -286,6 +290,7 @@ absl::Status ProcessValidator::StartChild(Job& job, std::string_view wasm) {
   ipc::EncodeConfigure(configure, &config_bytes);
   ASSIGN_OR_RETURN(const platform::UniqueFd module, platform::MemfdWithContent(name, wasm));
   ASSIGN_OR_RETURN(const platform::UniqueFd config, platform::MemfdWithContent(name, config_bytes));
+  ASSIGN_OR_RETURN(const platform::UniqueFd recent, platform::MemfdWithContent(name, job.recent));
   ASSIGN_OR_RETURN(job.code, platform::CreateMemfd(name + "-code", 0));
   ASSIGN_OR_RETURN(job.report, platform::CreateMemfd(name + "-report", 0));
   job.memory_limit_bytes = kCompilerMemoryBytes + job.revision.limits.memory_bytes;
@@ -301,7 +306,8 @@ absl::Status ProcessValidator::StartChild(Job& job, std::string_view wasm) {
   options.fds = {{module.get(), ipc::kCompileModuleFd},
                  {config.get(), ipc::kCompileConfigFd},
                  {job.code.get(), ipc::kCompileCodeFd},
-                 {job.report.get(), ipc::kCompileReportFd}};
+                 {job.report.get(), ipc::kCompileReportFd},
+                 {recent.get(), ipc::kCompileRecentFd}};
   options.rlimits = {{RLIMIT_CORE, 0, 0},
                      {RLIMIT_FSIZE, kMaxNativeCodeBytes, kMaxNativeCodeBytes}};  // of its memfds
   job.cgroup->Join(&options);

@@ -66,10 +66,11 @@ class ProcessValidatorTest : public ::testing::Test {
     absl::StatusOr<ValidationReport> report = absl::UnknownError("not called");
   };
   void Ask(Answer* answer, int64_t limit_ns = 30 * kNanosPerSecond) {
-    validator_->Validate(revision_, limit_ns, [answer](absl::StatusOr<ValidationReport> report) {
-      answer->report = std::move(report);
-      answer->done.Notify();
-    });
+    validator_->Validate(revision_, {.limit_ns = limit_ns},
+                         [answer](absl::StatusOr<ValidationReport> report) {
+                           answer->report = std::move(report);
+                           answer->done.Notify();
+                         });
   }
   size_t Starts() {
     std::error_code error;
@@ -160,10 +161,11 @@ TEST_F(ProcessValidatorTest, CancelEndsRunningAndWaiting) {
 TEST_F(ProcessValidatorTest, QueueIsBounded) {
   Open("exit 1\n");
   Notification busy, go_on;
-  validator_->Validate(revision_, kNanosPerSecond, [&](absl::StatusOr<ValidationReport>) {
-    busy.Notify();
-    go_on.WaitForNotification();  // holds the validator's thread
-  });
+  validator_->Validate(revision_, {.limit_ns = kNanosPerSecond},
+                       [&](absl::StatusOr<ValidationReport>) {
+                         busy.Notify();
+                         go_on.WaitForNotification();  // holds the validator's thread
+                       });
   busy.WaitForNotification();
   std::vector<Answer> answers(kMaxQueuedValidations + 1);
   for (Answer& answer : answers) Ask(&answer);
@@ -175,7 +177,7 @@ TEST_F(ProcessValidatorTest, QueueIsBounded) {
 
 TEST_F(ProcessValidatorTest, DestroyedWithWorkInFlight) {
   Open("exec sleep 1000\n");
-  validator_->Validate(revision_, kNanosPerSecond,
+  validator_->Validate(revision_, {.limit_ns = kNanosPerSecond},
                        [](absl::StatusOr<ValidationReport>) { FAIL() << "called"; });
   while (Starts() == 0) std::this_thread::yield();
   validator_.reset();

@@ -155,7 +155,7 @@ class RealWorkerTest : public ::testing::Test {
     revision_.module = *digest;
     Notification done;
     absl::StatusOr<ValidationReport> answer = absl::UnknownError("not called");
-    validator_->Validate(revision_, 60 * kNanosPerSecond,
+    validator_->Validate(revision_, {.limit_ns = 60 * kNanosPerSecond, .recent = recent_},
                          [&](absl::StatusOr<ValidationReport> report) {
                            answer = std::move(report);
                            done.Notify();
@@ -231,7 +231,23 @@ class RealWorkerTest : public ::testing::Test {
   std::unique_ptr<Supervisor> supervisor_;
   std::shared_ptr<RevisionWorkers> workers_;
   Revision revision_;
+  std::vector<std::string> recent_;
 };
+
+TEST_F(RealWorkerTest, RecentMessagesAreRunInTheChildAndNotShown) {
+  Envelope message;
+  message.id = "m";
+  message.receiver = "greeter";
+  message.content = "contents of a customer";
+  recent_.resize(3);
+  for (std::string& each : recent_) EncodeEnvelope(message, &each);
+  const auto report = Validate(ReadAll(std::string(CAXTON_EXAMPLES) + "/echo.wasm"));
+  ASSERT_TRUE(report.ok() && report->ok()) << report->Summary();
+  std::string resources;
+  for (const Finding& finding : report->stages[3].findings) resources += finding.message;
+  EXPECT_THAT(resources, HasSubstr("over 3 recent messages of the agent"));
+  EXPECT_THAT(resources, ::testing::Not(HasSubstr("customer")));
+}
 
 TEST_F(RealWorkerTest, EchoIsValidatedCachedPreparedAndRun) {
   const std::string echo = ReadAll(std::string(CAXTON_EXAMPLES) + "/echo.wasm");

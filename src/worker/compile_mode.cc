@@ -8,6 +8,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/ipc/frames.h"
+#include "caxton/ipc/recent_messages.h"
 #include "caxton/model/examine_report.h"
 #include "caxton/model/limits.h"
 #include "caxton/platform/file.h"
@@ -49,6 +50,9 @@ absl::StatusOr<examine::ExamineOptions> ReadOptions(const Clock& clock) {
   options.clock = &clock;
   options.config = AgentConfigOf(configure);
   options.init_limit_ns = InitLimitOf(configure);
+  ASSIGN_OR_RETURN(const std::string recent,
+                   platform::ReadFd(ipc::kCompileRecentFd, kMaxRecentFileBytes));
+  ASSIGN_OR_RETURN(options.recent, ipc::DecodeRecentMessages(recent));
   return options;
 }
 
@@ -87,7 +91,7 @@ WorkerExit CompileMode(const ipc::CompileCommand& command) {
   const absl::Status limited = LimitResources(command.data_limit_bytes, command.cpu_limit_seconds);
   if (!limited.ok()) return Complain(limited, WorkerExit::kFailed);
   const auto jail =
-      EnterJailFor(command.jail, ipc::kCompileReportFd + 1, platform::Filter::kCompiler);
+      EnterJailFor(command.jail, ipc::kCompileLastFd + 1, platform::Filter::kCompiler);
   if (!jail.ok()) return Complain(jail.status(), WorkerExit::kFailed);
   const absl::StatusOr<WorkerExit> exit = Compile();
   return exit.ok() ? *exit : Complain(exit.status(), WorkerExit::kFailed);

@@ -9,6 +9,7 @@
 
 #include <string>
 
+#include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
 #include "caxton/model/examine_report.h"
 #include "caxton/platform/file.h"
@@ -36,10 +37,12 @@ struct Compiled {
   ipc::CompilePhase phase() const { return static_cast<ipc::CompilePhase>(report_bytes.at(0)); }
 };
 
-Compiled Compile(int module_fd, const ipc::CompileCommand& command = {}) {
+Compiled Compile(int module_fd, const ipc::CompileCommand& command = {},
+                 const std::vector<std::string>& recent = {}) {
   std::string configure;
   ipc::EncodeConfigure(ObedientConfigure(), &configure);
   const auto config = *platform::MemfdWithContent("config", configure);
+  const auto recent_fd = *platform::MemfdWithContent("recent", ipc::EncodeRecentMessages(recent));
   Compiled compiled;
   compiled.code = *platform::CreateMemfd("code", 0);
   const auto report = *platform::CreateMemfd("report", 0);
@@ -49,7 +52,8 @@ Compiled Compile(int module_fd, const ipc::CompileCommand& command = {}) {
   options.fds = {{module_fd, ipc::kCompileModuleFd},
                  {config.get(), ipc::kCompileConfigFd},
                  {compiled.code.get(), ipc::kCompileCodeFd},
-                 {report.get(), ipc::kCompileReportFd}};
+                 {report.get(), ipc::kCompileReportFd},
+                 {recent_fd.get(), ipc::kCompileRecentFd}};
   const auto child = platform::Spawn(options);
   EXPECT_TRUE(child.ok()) << child.status();
   const auto ended = platform::WaitChild(*child, kPatienceMs);

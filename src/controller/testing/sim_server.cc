@@ -23,6 +23,8 @@ SimServer::SimServer(const SimServerOptions& options)
       validation_(world.NewExecutor()) {
   for (size_t i = 0; i < options.shards; ++i) shards_.push_back(world.NewExecutor());
   mirror_ = world.NewExecutor();
+  cleaner_ = world.NewExecutor();
+  artifacts.SetClock(&world);
   Start();
 }
 
@@ -51,20 +53,28 @@ void SimServer::Start() {
   supervisor->SetSink(router.get());
   supervisor->SetSuspects(std::exchange(suspects_, {}));
   validator = std::make_unique<FakeValidator>(validation_);
-  controller =
-      Controller::Make({.executor = control_,
-                        .journal = journal.get(),
-                        .clock = &world,
-                        .random = &random,
-                        .router = router.get(),
-                        .supervisor = supervisor.get(),
-                        .artifacts = &artifacts,
-                        .validator = validator.get(),
-                        .max_deployments = options_.max_deployments,
-                        .on_transition = [this](const DeploymentView& view, std::string_view) {
-                          Retain(view.status.candidate.agent);
-                          if (on_transition) on_transition(view);
-                        }});
+  controller = Controller::Make({.executor = control_,
+                                 .journal = journal.get(),
+                                 .clock = &world,
+                                 .random = &random,
+                                 .router = router.get(),
+                                 .supervisor = supervisor.get(),
+                                 .artifacts = &artifacts,
+                                 .validator = validator.get(),
+                                 .max_deployments = options_.max_deployments,
+                                 .cleaner = cleaner_,
+                                 .keep_evidence_ns = options_.keep_evidence_ns,
+                                 .keep_ended_ns = options_.keep_ended_ns,
+                                 .on_cleaned =
+                                     [this](const CleanedUp& report) {
+                                       CAXTON_ASSERT(report.swept.ok(), "memory can be swept");
+                                       cleaned.push_back(report);
+                                     },
+                                 .on_transition =
+                                     [this](const DeploymentView& view, std::string_view) {
+                                       Retain(view.status.candidate.agent);
+                                       if (on_transition) on_transition(view);
+                                     }});
   absl::Status recovered = controller->Recover();
   if (recovered.ok()) recovered = router->Recover(supervisor->TakeSuspects());
   if (recovered.ok()) controller->StartServing();
@@ -75,6 +85,7 @@ void SimServer::Crash(CrashKind kind, size_t survivors) {
   suspects_ = supervisor->ExecutingNow();
   for (Executor* shard : shards_) world.Crash(shard);
   world.Crash(mirror_);
+  world.Crash(cleaner_);
   for (Executor* strand : {committer_, control_, workers_, validation_}) world.Crash(strand);
   controller.reset();
   validator.reset();

@@ -29,6 +29,7 @@ struct FakeValidator::State {
   int64_t delay_ns;
   bool dead = false;
   int validated = 0;
+  std::vector<std::string> recent;
   struct Running {
     RevisionRef revision;
     Done done;
@@ -46,8 +47,10 @@ FakeValidator::FakeValidator(Executor* executor, int64_t delay_ns)
 
 FakeValidator::~FakeValidator() { state_->dead = true; }
 
-void FakeValidator::Validate(const Revision& revision, int64_t limit_ns, Done done) {
+void FakeValidator::Validate(const Revision& revision, ValidateOptions options, Done done) {
   ++state_->validated;
+  const int64_t limit_ns = options.limit_ns;
+  state_->recent = std::move(options.recent);
   absl::StatusOr<ValidationReport> answer = MakeReport(revision.module);
   if (auto it = state_->traits.find(revision.module); it != state_->traits.end()) {
     answer->traits = it->second;
@@ -99,5 +102,7 @@ void FakeValidator::SetTraits(const Digest& module, ModuleTraits traits) {
 }
 
 int FakeValidator::validated() const { return state_->validated; }
+
+const std::vector<std::string>& FakeValidator::last_recent() const { return state_->recent; }
 
 }  // namespace caxton::validation::testing

@@ -18,6 +18,9 @@ inline constexpr size_t kShadowIdBytes = 64;        // of a sample's message id
 // A content beyond one of these is compared as bytes.
 inline constexpr size_t kMaxComparedJsonBytes = size_t{256} << 10;
 inline constexpr int kMaxComparedJsonDepth = 64;
+// A replay of history: messages that only the candidate failed on which are kept with their cause.
+inline constexpr size_t kHistoryFailures = 5;
+inline constexpr size_t kHistoryDetailBytes = 500;
 // A ratio decides nothing before it is the mean of as many pairs.
 inline constexpr int64_t kShadowMinRatioPairs = 100;
 

@@ -51,6 +51,14 @@ struct RollbackRequest {
   int64_t drain_ns = 0;
 };
 
+// What one clean-up by age has dropped.
+struct CleanedUp {
+  size_t deployments = 0;  // their records
+  size_t evidence = 0;     // deployments whose evidence went
+  size_t revisions = 0;
+  absl::Status swept;  // of the files of modules that nobody names
+};
+
 struct ControllerDeps {
   Executor* executor = nullptr;
   journal::Journal* journal = nullptr;
@@ -62,6 +70,12 @@ struct ControllerDeps {
   validation::Validator* validator = nullptr;
   int64_t time_scale = 1;                           // --dev --time-scale: divides stage durations
   size_t max_deployments = kDefaultMaxDeployments;  // under way at once, at least 1
+  // For work that may block (files), its alone; null: modules are swept at the start only.
+  Executor* cleaner = nullptr;
+  int64_t keep_evidence_ns = kDefaultKeepEvidenceNs;  // after a deployment's end, at least
+  int64_t keep_ended_ns = kDefaultKeepEndedNs;        // kMinKeepNs
+  // After each clean-up, on the cleaner. May be empty.
+  std::function<void(const CleanedUp&)> on_cleaned;
   // A shadow's report, about once a second and when it ends; on the strand. May be empty.
   std::function<void(const DeploymentView&)> on_compared;
   // Transitions, for logs and metrics; on the strand. May be empty.

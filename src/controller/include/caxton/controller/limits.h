@@ -25,6 +25,18 @@ inline constexpr size_t kMaxWaitingCommands = 64;  // per deployment, while a re
 inline constexpr int64_t kUnwellNs = 30'000'000'000;
 inline constexpr int64_t kDefaultDrainNs = 30'000'000'000;  // where a drain has no bound of its own
 inline constexpr int64_t kMaxDrainNs = 600'000'000'000;
+// Clean-up by age, of deployments that have ended: their evidence and comparisons, then record,
+// revision, module and native code. What a rollback can return to stays whatever its age.
+inline constexpr int64_t kDefaultKeepEvidenceNs = int64_t{7 * 24} * 3'600'000'000'000;
+inline constexpr int64_t kDefaultKeepEndedNs = int64_t{30 * 24} * 3'600'000'000'000;
+inline constexpr int64_t kMinKeepNs = 60'000'000'000;
+// A module that was uploaded or validated and that no revision names.
+inline constexpr int64_t kUnnamedModuleKeptNs = int64_t{24} * 3'600'000'000'000;
+inline constexpr int64_t kCleanUpPeriodNs = 3'600'000'000'000;
+inline constexpr size_t kMaxCleanedAtOnce = 256;  // deployments in one write; the rest follows
+// A replay of history: until its workers are warm, and then for all of its messages.
+inline constexpr int64_t kReplayWarmUpNs = 60'000'000'000;
+inline constexpr int64_t kReplayLimitNs = 60'000'000'000;
 inline constexpr int64_t kPrepareGraceNs =
     5'000'000'000;  // for a restart's StartRevision, on top of warm_up
 

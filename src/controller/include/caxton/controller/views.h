@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "caxton/analysis/history.h"
 #include "caxton/analysis/judge.h"
 #include "caxton/analysis/shadow.h"
 #include "caxton/deployment/status.h"
@@ -26,6 +27,7 @@ struct DeploymentView {
   std::shared_ptr<const Revision> stable;                  // null: none
   std::optional<analysis::JudgeNumbers> numbers;           // while judged, and the last ones after
   std::optional<analysis::ShadowReport> shadow;            // of a shadow, as far as it has come
+  std::optional<analysis::HistoryReport> history;          // of a replay, as far as it has come
   std::optional<validation::ValidationReport> validation;  // of this server's life
   int64_t elapsed_ns = 0;  // of the stage or the cleanup window, now
   int64_t remaining_ns = 0;

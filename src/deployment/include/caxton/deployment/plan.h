@@ -54,9 +54,13 @@ struct DeploymentPlan {
   int64_t cleanup_ns = 0;  // how long the old revision stays warm
   // Shadow only.
   ShadowCompare compare;
-  uint32_t sample_ppm = 0;         // share of the messages that is mirrored
-  bool secondary = false;          // stable runs a second time beside it
-  std::vector<std::string> notes;  // what was decided for the user and why, to be shown
+  uint32_t sample_ppm = 0;  // share of the messages that is mirrored
+  bool secondary = false;   // stable runs a second time beside it
+  // Before any traffic: so many of the agent's last messages run on stable and candidate. A failure
+  // that stable does not share, or what `history_fail_on` says of it, ends the deployment.
+  int32_t history = 0;
+  std::vector<Condition> history_fail_on;  // error_rate, differs, fuel_ratio
+  std::vector<std::string> notes;          // what was decided for the user and why, to be shown
   friend bool operator==(const DeploymentPlan&, const DeploymentPlan&) = default;
 };
 

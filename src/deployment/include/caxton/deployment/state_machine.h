@@ -47,6 +47,11 @@ struct Dequeued {
   DeploymentPlan plan;  // resolved again: there may be a stable revision by now
 };
 struct ValidationPassed {};
+// The end of a replay of history, after everything else of the validation has passed: Failed ends
+// the deployment before any traffic, everything else lets it go on.
+struct HistoryReplayed {
+  Verdict verdict;
+};
 struct ValidationFailed {
   std::string error;  // all faults
 };
@@ -94,7 +99,7 @@ struct Recovered {};   // after a restart, once
 using Event =
     std::variant<Created, Dequeued, ValidationPassed, ValidationFailed, Prepared, PrepareFailed,
                  StageElapsed, Ticked, Promote, Pause, Resume, Abort, Rollback, JudgeVerdict,
-                 CleanupElapsed, Superseded, Removed, Drained, Recovered>;
+                 CleanupElapsed, Superseded, Removed, Drained, Recovered, HistoryReplayed>;
 std::string_view EventName(const Event& event);
 
 // ---- Effects, in the order in which they are to be carried out.

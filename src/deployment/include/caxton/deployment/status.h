@@ -53,8 +53,9 @@ enum class EndCause : uint8_t {
   kRemoved = 8,       // with its agent
   kShadowOver = 9,    // a shadow's time is over
   kGroup = 10,        // another deployment of its group failed or was taken back
+  kHistory = 11,      // messages of the past, which stable handles, fail on it
 };
-inline constexpr uint8_t kEndCauseCount = 11;
+inline constexpr uint8_t kEndCauseCount = 12;
 std::string_view EndCauseName(EndCause cause);
 
 // Time from the decision to roll back to the end of each phase, 0: not reached. The controller's.
@@ -95,6 +96,7 @@ struct DeploymentStatus {
   bool finalized = false;  // RUNNING: the cleanup window is over
   int64_t cleanup_elapsed_ns = 0;
   Verdict verdict;
+  Verdict history;  // of the replay before traffic; none: not asked for, or not decided
   EndCause cause = EndCause::kNone;
   std::string error;  // validation, preparation: all faults
 

@@ -11,9 +11,11 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "caxton/base/clock.h"
+#include "caxton/model/envelope.h"
 #include "caxton/model/examine_report.h"
 #include "caxton/wasm/engine.h"
 #include "caxton/wasm/instance.h"
@@ -27,6 +29,9 @@ struct ExamineOptions {
       2'000'000'000;  // of the start function, _initialize and agent_init together
   // Whether the module handles sample messages, and the stages that follow from it.
   bool sandbox = true;
+  // The agent's last messages, real ones, oldest first: the sandbox runs them too, for their
+  // figures. A failure is a warning.
+  std::vector<Envelope> recent;
 };
 
 // Static checks only; the report says nothing about native code or initialization.

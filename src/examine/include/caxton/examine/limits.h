@@ -19,6 +19,7 @@ inline constexpr size_t kMaxSampleNameBytes = 64;
 inline constexpr uint64_t kSampleFuel = 2'000'000'000;
 inline constexpr int64_t kSampleLimitNs = 2'000'000'000;
 inline constexpr int64_t kSandboxLimitNs = 10'000'000'000;
+inline constexpr int64_t kRecentLimitNs = 3'000'000'000;  // of the agent's recent messages
 inline constexpr size_t kLargeSampleBytes = 1 << 20;  // or the agent's own limit, if that is less
 inline constexpr int kDeepSampleDepth = 10'000;
 

@@ -40,6 +40,8 @@ inline constexpr int kCompileModuleFd = 3;  // the .wasm, readable from offset 0
 inline constexpr int kCompileConfigFd = 4;  // EncodeConfigure(): name, limits, settings, seed, time
 inline constexpr int kCompileCodeFd = 5;    // empty memfd, not sealed; the parent seals and hashes
 inline constexpr int kCompileReportFd = 6;  // empty memfd: a CompilePhase, then EncodeExamineReport
+inline constexpr int kCompileRecentFd = 7;  // EncodeRecentMessages()
+inline constexpr int kCompileLastFd = kCompileRecentFd;
 struct CompileCommand {
   int64_t data_limit_bytes = 1 << 30;  // RLIMIT_DATA, set by the child on itself
   int64_t cpu_limit_seconds = 30;      // RLIMIT_CPU; SIGXCPU ends the child

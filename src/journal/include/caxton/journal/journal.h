@@ -70,6 +70,8 @@ class Journal {
   // What a shadow's comparison had seen when it was last recorded; nullopt: nothing yet.
   virtual absl::StatusOr<std::optional<std::string>> GetComparison(
       DeploymentId deployment) const = 0;
+  // What the replay before traffic has shown; nullopt: nothing yet.
+  virtual absl::StatusOr<std::optional<std::string>> GetHistory(DeploymentId deployment) const = 0;
   virtual absl::Status ScanDeadLetters(
       AgentId agent, Seq from,
       const std::function<bool(Seq, const DeadLetterRecord&)>& each) const = 0;

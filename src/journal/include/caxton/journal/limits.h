@@ -8,8 +8,8 @@
 
 namespace caxton::journal {
 
-inline constexpr uint32_t kFormatVersion = 2;
-inline constexpr uint32_t kOldestFormatVersion = 2;  // 1 was never released
+inline constexpr uint32_t kFormatVersion = 3;
+inline constexpr uint32_t kOldestFormatVersion = 3;  // older ones were never released
 
 inline constexpr size_t kMaxRoundOps = 256;
 inline constexpr size_t kMaxRoundBytes = 1 << 20;

@@ -25,6 +25,7 @@ std::string AgentKey(AgentId agent);                           // kAgents, kCoun
 std::string RevisionKey(const RevisionRef& revision);          // kRevisions
 std::string MessageKey(AgentId agent, Seq seq);                // kInbox, kHeld, kDead
 std::string DeploymentKey(DeploymentId deployment);            // kDeployments
+std::string HistoryKey(DeploymentId deployment);               // kComparisons
 std::string EvidenceKey(DeploymentId deployment, uint64_t n);  // kEvidence
 std::string RetainedKey(AgentId agent, uint64_t n);            // kRetained
 std::string IdemKey(uint32_t hour_bucket, AgentId agent, std::string_view key);

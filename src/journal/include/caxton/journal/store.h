@@ -23,19 +23,21 @@ namespace caxton::journal {
 
 // One column family each. The numbers are never reused; the names are the store's own.
 enum class Table : uint8_t {
-  kMeta = 0,          // format version, start count, sizes of buckets, state of retention
-  kAgents = 1,        // agent -> AgentRecord
-  kCounters = 2,      // agent -> CounterRow
-  kRevisions = 3,     // (agent, number) -> Revision
-  kRoutes = 4,        // agent -> RouteRecord
-  kDeployments = 5,   // deployment -> bytes (caxton/deployment)
-  kInbox = 6,         // (agent, seq) -> Envelope
-  kHeld = 7,          // (agent, seq) -> HeldRecord
-  kDead = 8,          // (agent, seq) -> DeadLetterRecord
-  kIdem = 9,          // (hour bucket, agent, key) -> IdemRecord
-  kEvidence = 10,     // (deployment, n) -> Observation
-  kRetained = 11,     // (agent, n) -> RetainedRecord
-  kComparisons = 12,  // deployment -> bytes (caxton/analysis): what a shadow's comparison has seen
+  kMeta = 0,         // format version, start count, sizes of buckets, state of retention
+  kAgents = 1,       // agent -> AgentRecord
+  kCounters = 2,     // agent -> CounterRow
+  kRevisions = 3,    // (agent, number) -> Revision
+  kRoutes = 4,       // agent -> RouteRecord
+  kDeployments = 5,  // deployment -> bytes (caxton/deployment)
+  kInbox = 6,        // (agent, seq) -> Envelope
+  kHeld = 7,         // (agent, seq) -> HeldRecord
+  kDead = 8,         // (agent, seq) -> DeadLetterRecord
+  kIdem = 9,         // (hour bucket, agent, key) -> IdemRecord
+  kEvidence = 10,    // (deployment, n) -> Observation
+  kRetained = 11,    // (agent, n) -> RetainedRecord
+  // deployment -> bytes (caxton/analysis): what a shadow's comparison has seen; with a suffix
+  // (HistoryKey): what the replay before traffic has shown
+  kComparisons = 12,
 };
 inline constexpr int kTableCount = 13;
 

@@ -56,7 +56,7 @@ enum class MetricKind : uint8_t {
   kFuelRatio = 5,   // limit: a factor against stable
   kP50Latency = 6,  // limit: nanoseconds
   kP95Latency = 7,  // limit: nanoseconds
-  kDiffers = 8,     // limit: share of compared messages, 0..1; a shadow's fail_on only
+  kDiffers = 8,     // limit: share of compared messages, 0..1; fail_on only
 };
 inline constexpr uint8_t kMetricKindCount = 9;
 std::string_view MetricKindName(MetricKind kind);  // "error_rate", ...
@@ -103,9 +103,10 @@ struct DeploymentSpec {
   bool preview = false;            // waits, warm and without traffic, for `promote`
   // Shadow only.
   std::optional<int64_t> shadow_duration_ns;
-  std::vector<std::string> shadow_compare;    // as written; empty: everything
+  std::vector<std::string> shadow_compare;    // as written; empty: everything; history too
   std::optional<uint32_t> shadow_sample_ppm;  // share of the messages that is mirrored; unset: all
   bool shadow_secondary = false;  // run stable a second time, to see what differs by itself
+  // fail_on: of a shadow, and of a replay of history in any strategy.
   std::vector<Condition> shadow_fail_on;
   friend bool operator==(const DeploymentSpec&, const DeploymentSpec&) = default;
 };

@@ -27,6 +27,9 @@ inline constexpr size_t kMaxStages = 32;
 inline constexpr size_t kMaxRollbackConditions = 16;
 inline constexpr size_t kMaxShadowCompare = 16;
 inline constexpr int32_t kMaxHistory = 1000;  // messages replayed before a deployment's traffic
+// An agent's recent messages that validation runs a module on.
+inline constexpr size_t kMaxRecentMessages = 50;
+inline constexpr size_t kMaxRecentBytes = 1 << 20;
 inline constexpr int64_t kMaxMinSamples = 1'000'000'000;
 
 // Weights and shares are parts per million.

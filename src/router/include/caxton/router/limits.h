@@ -24,9 +24,10 @@ inline constexpr int64_t kRetryLongestNs = 60'000'000'000;  // doubled up to 60 
 inline constexpr double kRetryJitter = 0.2;                 // +- share of the delay
 
 inline constexpr int64_t kRefusedRetryAfterMs = 100;
-// A ticket's low bits name the shard that gave it; the last place is the mirror's.
+// A ticket's low bits name the shard that gave it; the last two places are the mirror's and the
+// replays'.
 inline constexpr int kTicketShardBits = 6;
-inline constexpr size_t kMaxShards = (size_t{1} << kTicketShardBits) - 1;
+inline constexpr size_t kMaxShards = (size_t{1} << kTicketShardBits) - 2;
 inline constexpr size_t kMaxDeferredReplies =
     100'000;  // requests whose reply will come in a later message
 inline constexpr int64_t kDeferredReplyKeptNs = 3'600'000'000'000;  // an hour
@@ -40,5 +41,19 @@ inline constexpr int64_t kMaxMirroredBytes = int64_t{128} << 20;  // all agents
 // Copies of one agent that its shadow runs at once: bounds what it may return, and how far its
 // latencies are its own queue's.
 inline constexpr size_t kMirrorWindow = 32;
+
+// Handled messages that are kept for replays and validation, in memory; the oldest go first. Bytes
+// are of encoded envelopes and kKeptOverheadBytes each, and every shard has an equal share of them.
+inline constexpr size_t kMaxKeptMessageBytes = size_t{64} << 10;  // a larger one is not kept
+inline constexpr size_t kMaxKeptPerAgent = 1000;                  // messages, in each shard
+inline constexpr size_t kMaxKeptBytesPerAgent = size_t{8} << 20;
+inline constexpr size_t kMaxKeptBytes = size_t{64} << 20;  // all agents
+inline constexpr size_t kKeptOverheadBytes = 160;
+static_assert(kMaxKeptBytesPerAgent / kMaxShards > kMaxKeptMessageBytes + kKeptOverheadBytes,
+              "a shard's share holds at least one message of any size that is kept");
+// Messages of one replay that run at once.
+inline constexpr size_t kReplayWindow = 32;
+// A message whose run has killed as many workers of its revision has failed there.
+inline constexpr int kReplayKills = 2;
 
 }  // namespace caxton::router

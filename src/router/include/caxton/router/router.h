@@ -25,6 +25,7 @@
 #include "caxton/journal/journal.h"
 #include "caxton/model/envelope.h"
 #include "caxton/router/observer.h"
+#include "caxton/router/replay.h"
 #include "caxton/router/route_table.h"
 #include "caxton/supervisor/revision_workers.h"
 
@@ -60,7 +61,7 @@ struct RouterDeps {
   const Clock* clock = nullptr;
   RandomSource* random = nullptr;  // thread-safe; salts of ids, jitter
   RouterObserver* observer = nullptr;
-  // The strand of the mirror, its alone; null: no message is mirrored.
+  // The strand of mirror and replays, theirs alone; null: no message is mirrored, nothing replayed.
   Executor* mirror = nullptr;
 };
 
@@ -90,6 +91,16 @@ class Router : public supervisor::StepSink {
   virtual void DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocable<void()> done) = 0;
   // After that: takes the agent out of the routes. A message that comes later still is dropped.
   virtual void Forget(AgentId agent) = 0;
+
+  // ---- replays
+  // The last `count` messages that `agent` handled and that are kept (limits.h), by seq. Since the
+  // start of this server: they are in memory. `done` runs on a shard.
+  virtual void RecentMessages(AgentId agent, size_t count,
+                              absl::AnyInvocable<void(std::vector<KeptMessage>)> done) = 0;
+  // Runs messages on two revisions beside everything else; commits nothing. Not where the router
+  // has no strand for it.
+  virtual void Replay(ReplayOrder order) = 0;
+  virtual void StopReplay(DeploymentId deployment) = 0;
 
   // ---- dead letters
   virtual void RetryDeadLetter(AgentId agent, Seq seq,

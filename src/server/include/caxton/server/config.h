@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "caxton/controller/limits.h"
 
 namespace caxton::server {
 
@@ -18,6 +19,9 @@ struct ServerConfig {
   bool dev = false;
   int64_t time_scale = 1;        // divides stage durations; needs dev
   int64_t max_deployments = 32;  // under way at once; the rest waits its turn
+  // Clean-up by age, after a deployment's end.
+  int64_t keep_evidence_ns = controller::kDefaultKeepEvidenceNs;
+  int64_t keep_ended_ns = controller::kDefaultKeepEndedNs;
   bool accept_loss = false;
   std::string log_level = "info";
   bool help = false;  // print `help_text` and do nothing

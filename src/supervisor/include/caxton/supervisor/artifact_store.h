@@ -29,6 +29,8 @@ class ArtifactStore {
   virtual absl::StatusOr<Digest> PutModule(std::string_view wasm) = 0;
   virtual absl::StatusOr<std::string> GetModule(const Digest& module) const = 0;  // NOT_FOUND
   virtual bool HasModule(const Digest& module) const = 0;
+  // The same; and to a sweep it is as new as if it had been put now.
+  virtual bool KeepModule(const Digest& module) = 0;
 
   // `engine_key`: engine version, configuration hash and CPU, as the worker binary reports them.
   virtual absl::Status PutNative(const Digest& module, std::string_view engine_key,
@@ -44,9 +46,12 @@ class ArtifactStore {
   virtual std::optional<std::string> GetReport(const Digest& module,
                                                std::string_view name) const = 0;
 
-  // Drops everything of modules that are not in `kept`. Whoever puts a module and does not yet show
-  // up in `kept` must be kept out meanwhile.
-  virtual absl::Status Sweep(const std::vector<Digest>& kept) = 0;
+  // Drops everything of modules that are not in `kept`; with `before_ns` (wall clock) only what was
+  // put before, so that a module that nobody names yet has its time. Without it, whoever puts a
+  // module must be kept out meanwhile. Cut short, it leaves files for the next one. Reads and
+  // writes directories.
+  virtual absl::Status Sweep(const std::vector<Digest>& kept,
+                             std::optional<int64_t> before_ns = std::nullopt) = 0;
 };
 
 // Files under `directory` (made if missing).

@@ -42,14 +42,22 @@ struct ValidationReport {
   std::string Summary() const;
 };
 
+struct ValidateOptions {
+  // Wall-clock bound of the whole (the `validate` stage); past it the report fails with what it was
+  // doing.
+  int64_t limit_ns = 0;
+  // The agent's last messages, encoded, oldest first; as many of the newest as model/limits.h lets
+  // are run. A report that is cached is not made again for them.
+  std::vector<std::string> recent;
+};
+
 class Validator {
  public:
   virtual ~Validator() = default;
-  // `revision` says name, limits and settings; its module is in the artifact store. `limit_ns`:
-  // wall-clock bound of the whole (the `validate` stage); past it the report fails with what it was
-  // doing. An error status means that validation itself could not run (no child could be started),
-  // not that the module is bad.
-  virtual void Validate(const Revision& revision, int64_t limit_ns,
+  // `revision` says name, limits and settings; its module is in the artifact store. An error status
+  // means that validation itself could not run (no child could be started), not that the module is
+  // bad.
+  virtual void Validate(const Revision& revision, ValidateOptions options,
                         absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) = 0;
   // Ends every validation of this revision, waiting or running: it is answered CANCELLED.
   virtual void Cancel(RevisionRef revision) = 0;

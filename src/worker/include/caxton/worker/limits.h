@@ -18,6 +18,7 @@ inline constexpr int64_t kHealthLimitNs = 1'000'000'000;  // of health_check
 inline constexpr int64_t kShutdownLimitNs = 100'000'000;  // of agent_shutdown
 inline constexpr int64_t kDefaultInitLimitNs = 2'000'000'000;
 inline constexpr size_t kMaxConfigureBytes = 32 << 20;  // in compile mode; the settings
+inline constexpr size_t kMaxRecentFileBytes = 2 << 20;  // in compile mode; recent messages
 inline constexpr int64_t kInspectDataLimitBytes = int64_t{2} << 30;  // of --inspect and --validate
 inline constexpr int64_t kInspectCpuLimitSeconds = 60;
 // Pool slots beside the prepared ones: the instance that runs, and one that is being dropped.

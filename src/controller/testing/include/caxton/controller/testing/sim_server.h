@@ -33,6 +33,8 @@ struct SimServerOptions {
   uint64_t seed = 1;
   size_t shards = 2;
   size_t max_deployments = kDefaultMaxDeployments;
+  int64_t keep_evidence_ns = kDefaultKeepEvidenceNs;
+  int64_t keep_ended_ns = kDefaultKeepEndedNs;
   supervisor::testing::FakeSupervisorOptions workers;
 };
 
@@ -107,6 +109,7 @@ class SimServer final : private router::RouterObserver {
   std::function<void(const DeploymentView&)> on_transition;
   std::vector<router::StepEvent> steps;
   std::vector<Observation> observations;
+  std::vector<CleanedUp> cleaned;  // each clean-up by age
 
   std::unique_ptr<journal::Journal> journal;
   std::unique_ptr<router::Router> router;
@@ -136,6 +139,7 @@ class SimServer final : private router::RouterObserver {
   Executor* control_;
   Executor* workers_;
   Executor* mirror_;
+  Executor* cleaner_;
   Executor* validation_;
   std::vector<Executor*> shards_;
   std::map<Digest, supervisor::testing::Script> scripts_;

@@ -9,6 +9,7 @@
 #include <string>
 #include <utility>
 
+#include "caxton/base/clock.h"
 #include "caxton/supervisor/artifact_store.h"
 
 namespace caxton::supervisor::testing {
@@ -18,6 +19,7 @@ class MemoryArtifactStore final : public ArtifactStore {
   absl::StatusOr<Digest> PutModule(std::string_view wasm) override {
     const Digest digest = Sha256(wasm);
     modules_[digest] = std::string(wasm);
+    put_ns_[digest] = Now();
     return digest;
   }
   absl::StatusOr<std::string> GetModule(const Digest& module) const override {
@@ -41,16 +43,32 @@ class MemoryArtifactStore final : public ArtifactStore {
     if (it == reports_.end()) return std::nullopt;
     return it->second;
   }
-  absl::Status Sweep(const std::vector<Digest>& kept) override {
-    const std::set<Digest> keep(kept.begin(), kept.end());
+  bool KeepModule(const Digest& module) override {
+    if (!modules_.contains(module)) return false;
+    put_ns_[module] = Now();
+    return true;
+  }
+  absl::Status Sweep(const std::vector<Digest>& kept,
+                     std::optional<int64_t> before_ns = std::nullopt) override {
+    std::set<Digest> keep(kept.begin(), kept.end());
+    for (const auto& [digest, at_ns] : put_ns_) {
+      if (before_ns.has_value() && at_ns >= *before_ns) keep.insert(digest);
+    }
     std::erase_if(modules_, [&](const auto& entry) { return !keep.contains(entry.first); });
     std::erase_if(reports_, [&](const auto& entry) { return !keep.contains(entry.first.first); });
+    std::erase_if(put_ns_, [&](const auto& entry) { return !keep.contains(entry.first); });
     return absl::OkStatus();
   }
+  // Without one, everything is as old as can be.
+  void SetClock(const Clock* clock) { clock_ = clock; }
   int natives() const { return natives_; }
 
  private:
+  int64_t Now() const { return clock_ == nullptr ? 0 : clock_->WallNanos(); }
+
+  const Clock* clock_ = nullptr;
   std::map<Digest, std::string> modules_;
+  std::map<Digest, int64_t> put_ns_;
   std::map<std::pair<Digest, std::string>, std::string> reports_;
   int natives_ = 0;
 };

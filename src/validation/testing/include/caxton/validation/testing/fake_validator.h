@@ -24,7 +24,7 @@ class FakeValidator final : public Validator {
   explicit FakeValidator(Executor* executor, int64_t delay_ns = 10 * kNanosPerMilli);
   ~FakeValidator() override;
 
-  void Validate(const Revision& revision, int64_t limit_ns,
+  void Validate(const Revision& revision, ValidateOptions options,
                 absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)> done) override;
   void Cancel(RevisionRef revision) override;
 
@@ -35,7 +35,8 @@ class FakeValidator final : public Validator {
   void Reject(const Digest& module, std::string code, std::string message);
   void SetDelay(int64_t delay_ns);
   void SetTraits(const Digest& module, ModuleTraits traits);
-  int validated() const;  // how often Validate was called
+  int validated() const;                                // how often Validate was called
+  const std::vector<std::string>& last_recent() const;  // of the last call
 
  private:
   struct State;
