@@ -89,6 +89,13 @@ void CheckStatically(Work& work) {
                         InvalidModuleFix(StdView(valid.message())));
   }
   const ModuleShape shape = ReadModule(work.wasm);
+  if (valid.ok() && !shape.complete) {
+    // The validator knows encodings that the compiler refuses, and has no switch for them.
+    work.findings.Error("INVALID_MODULE", "",
+                        "the module uses a proposal that is not accepted: its sections are encoded "
+                        "in a way that is newer than WebAssembly 2.0",
+                        "build without compact imports and other new encodings");
+  }
   NoteStats(shape, work);
   // Of an invalid module only what could be read is judged: nothing may be called missing.
   if (valid.ok() || shape.complete) {

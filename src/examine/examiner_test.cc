@@ -213,6 +213,15 @@ TEST_F(ExaminerTest, RefusedProposalsAreToldWithTheFlag) {
   }
 }
 
+// Found by wasm-smith: an import section in the encoding of the proposal compact-import-section,
+// which Wasmtime's validator takes and its compiler does not.
+TEST_F(ExaminerTest, NewEncodingsAreRefused) {
+  const std::string_view wasm(
+      "\0asm\1\0\0\0\1\1\0\2\x13\1\0\0\x7e\3}\1\4\2\x35\r\1H\3\n:\"\1j\4\4\1p\0\1", 38);
+  const ExamineReport report = Check(wasm);
+  EXPECT_THAT(Codes(report), Contains("INVALID_MODULE"));
+}
+
 TEST_F(ExaminerTest, EveryImportAndExportOfAValidModuleIsRead) {
   constexpr int kMany = 20'000;
   std::string wat = "(module ";
