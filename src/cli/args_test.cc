@@ -173,6 +173,14 @@ TEST(CommandLine, ModuleFilesGoToTheWorker) {
   EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
   EXPECT_THAT(fake.worker_calls, ElementsAre(ElementsAre("--validate", "a.wasm")));
   EXPECT_EQ(fake.out(), "error: no memory\n  To fix: export it\n");
+  fake.worker_result.output =
+      R"({"ok": false, "stages": {"static": {"result": "failed", "duration_ns": 1500000},)"
+      R"( "sandbox": {"result": "not run", "note": "not run: the stage static failed"}},)"
+      R"( "findings": [], "engine_config": "1616"})";
+  EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
+  EXPECT_EQ(fake.out(),
+            "ok: false\nstages:\n  static    failed  1.5ms\n"
+            "  sandbox   not run: the stage static failed\n");
   fake.worker_result = {.exit_status = 0, .output = R"({"name": "a"})"};
   EXPECT_EQ(fake.Run({"agent", "inspect", "./a.wasm", "--output", "json"}), 0);
   EXPECT_EQ(fake.out(), "{\"name\": \"a\"}\n");

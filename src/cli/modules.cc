@@ -39,11 +39,36 @@ std::string Field(const nlohmann::ordered_json& object, const char* name) {
   return found == object.end() ? std::string() : Text(*found);
 }
 
+// A line for each stage: "  static    failed   12.3ms", or why it did not run.
+std::string StagesAsText(const nlohmann::ordered_json& stages, const Style& style) {
+  std::string out = "stages:\n";
+  for (const auto& [name, stage] : stages.items()) {
+    if (!stage.is_object()) continue;
+    const std::string result = Field(stage, "result");
+    const std::string note = Field(stage, "note");
+    const auto took = stage.find("duration_ns");
+    StrAppend(&out, "  ", name, std::string(name.size() < 10 ? 10 - name.size() : 1, ' '),
+              !note.empty()        ? note
+              : result == "failed" ? style.Bad(result)
+                                   : result);
+    if (took != stage.end() && took->is_number_integer()) {
+      StrAppend(&out, "  ", ShortDuration(took->get<int64_t>()));
+    }
+    out += "\n";
+  }
+  return out;
+}
+
 // The report as people read it: each field on a line, findings with their fix.
 std::string ReportAsText(const nlohmann::ordered_json& report, const Style& style) {
   std::string out;
   for (const auto& [name, value] : report.items()) {
     if (name == "findings" && value.is_array()) continue;
+    if (name == "engine_config") continue;  // for machines
+    if (name == "stages" && value.is_object()) {
+      out += StagesAsText(value, style);
+      continue;
+    }
     StrAppend(&out, name, ": ", Text(value), "\n");
   }
   const auto findings = report.find("findings");

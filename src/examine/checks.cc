@@ -17,6 +17,27 @@ constexpr std::string_view kMagic("\0asm", 4);
 constexpr std::string_view kCoreVersion("\1\0\0\0", 4);
 constexpr std::string_view kComponentVersion("\xd\0\1\0", 4);
 constexpr uint64_t kPageBytes = 64 << 10;
+// What the engine's validator says of a proposal that is off, and how to build without it.
+struct RefusedProposal {
+  std::string_view sign;
+  std::string_view fix;
+};
+constexpr RefusedProposal kRefusedProposals[] = {
+    {"requires gc",
+     "build without externref and garbage-collected types: references to functions only (Rust: "
+     "-C target-feature=-reference-types)"},
+    {"threads must be enabled",
+     "build without threads (emcc: no -pthread; Rust: -C target-feature=-atomics)"},
+    {"exception",
+     "build without exceptions (clang: -fno-exceptions; emcc: no -fwasm-exceptions; Rust: "
+     "-C panic=abort)"},
+    {"relaxed SIMD", "build without -mrelaxed-simd; plain SIMD is accepted"},
+    {"tail call", "build without tail calls (clang: no -mtail-call)"},
+    {"memory64", "compile for wasm32"},
+    {"multi-memory", "build with one memory"},
+    {"multiple memories", "build with one memory"},
+};
+
 constexpr std::string_view kReactorFix =
     "build a reactor: with clang add -mexec-model=reactor (and --export for the agent's "
     "functions), with Rust use crate-type = [\"cdylib\"], with Go -buildmode=c-shared";
@@ -38,72 +59,6 @@ constexpr Lookalike kLookalikes[] = {
     {"#!", "it is a script", "deploy the .wasm file that it builds"},
     {"BC\xc0\xde", "it is LLVM bitcode", "link it into a module with wasm-ld"},
 };
-
-std::string SignatureShown(const std::string& signature) {
-  return signature.find('?') == std::string::npos ? wasm::SignatureText(signature)
-                                                  : "a type that the ABI does not use";
-}
-
-std::string ImportPlace(const Import& import) {
-  return StrCat("import ", Shown(import.module), ".", Shown(import.name));
-}
-
-// The nearest name that could have been meant, as "did you mean caxton.reply?"; else empty.
-std::string Suggestion(const Import& import) {
-  std::vector<std::string> modules;
-  std::vector<std::string> names;
-  for (const wasm::ImportRule& rule : wasm::ImportRules()) {
-    if (rule.later) continue;
-    modules.emplace_back(rule.module);
-    if (rule.module == import.module) names.emplace_back(rule.name);
-  }
-  if (!names.empty()) {
-    const std::string name = NearestName(import.name, names);
-    return name.empty() ? "" : StrCat("did you mean ", import.module, ".", name, "?");
-  }
-  const std::string module = NearestName(import.module, modules);
-  return module.empty() ? "" : StrCat("did you mean the module \"", module, "\"?");
-}
-
-void CheckImport(const Import& import, Findings* findings) {
-  const wasm::ImportRule* rule = wasm::FindImportRule(import.module, import.name);
-  if (rule == nullptr) {
-    std::string fix = Suggestion(import);
-    if (fix.empty()) {
-      fix = import.kind == ItemKind::kMemory
-                ? "define the memory in the module and export it as \"memory\""
-                : "link without it: an agent may import only what sdk/abi/abi.md lists";
-    }
-    findings->Error(
-        "UNKNOWN_IMPORT", ImportPlace(import),
-        StrCat("the module imports the ", ItemKindName(import.kind), " ", Shown(import.module), ".",
-               Shown(import.name), ", which the host does not offer"),
-        std::move(fix));
-    return;
-  }
-  if (rule->later) {
-    findings->Error("NOT_IN_THIS_RELEASE", ImportPlace(import),
-                    StrCat("the module imports caxton.", rule->name,
-                           ": this release has no stateful agents and no timers"),
-                    "build the agent without it");
-    return;
-  }
-  if (import.kind != ItemKind::kFunction) {
-    findings->Error(
-        "IMPORT_KIND", ImportPlace(import),
-        StrCat("the module imports ", rule->module, ".", rule->name, " as a ",
-               ItemKindName(import.kind), ", but it is a function"),
-        StrCat("declare it as a function of type ", wasm::SignatureText(rule->signature)));
-    return;
-  }
-  if (import.signature != rule->signature) {
-    findings->Error("IMPORT_TYPE", ImportPlace(import),
-                    StrCat("the module imports ", rule->module, ".", rule->name, " as ",
-                           SignatureShown(import.signature), ", but it is ",
-                           wasm::SignatureText(rule->signature)),
-                    "correct the declaration, or use the SDK's header");
-  }
-}
 
 const Export* FindExport(const ModuleShape& shape, std::string_view name) {
   for (const Export& item : shape.exports) {
@@ -147,6 +102,19 @@ void CheckExportRule(const wasm::ExportRule& rule, const Export* item, Findings*
 
 }  // namespace
 
+std::string SignatureShown(const std::string& signature) {
+  return signature.find('?') == std::string::npos ? wasm::SignatureText(signature)
+                                                  : "a type that the ABI does not use";
+}
+
+std::string InvalidModuleFix(std::string_view message) {
+  for (const RefusedProposal& refused : kRefusedProposals) {
+    if (StrContains(message, refused.sign)) return std::string(refused.fix);
+  }
+  return "build for WebAssembly 2.0 without threads, 64-bit memory, exceptions, garbage "
+         "collection, tail calls and relaxed SIMD";
+}
+
 bool CheckHeader(std::string_view wasm, Findings* findings) {
   constexpr std::string_view kBuildFix = "give the .wasm file that your compiler wrote";
   if (wasm.empty()) {
@@ -181,10 +149,6 @@ bool CheckHeader(std::string_view wasm, Findings* findings) {
                       : "the file has an unknown version of the binary format",
                   std::string(kBuildFix));
   return false;
-}
-
-void CheckImports(const ModuleShape& shape, Findings* findings) {
-  for (const Import& import : shape.imports) CheckImport(import, findings);
 }
 
 void CheckExports(const ModuleShape& shape, Findings* findings) {

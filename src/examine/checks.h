@@ -4,6 +4,8 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
+#include <string_view>
 
 #include "caxton/model/revision.h"
 #include "findings.h"
@@ -13,10 +15,16 @@ namespace caxton::examine {
 
 // Whether `wasm` begins like a core module; else a finding that says what it is instead.
 bool CheckHeader(std::string_view wasm, Findings* findings);
+// What to change in the build of a module that the engine refuses with `message`.
+std::string InvalidModuleFix(std::string_view message);
+// imports.cc
 void CheckImports(const ModuleShape& shape, Findings* findings);
 // Functions, and whether it is a command module.
 void CheckExports(const ModuleShape& shape, Findings* findings);
 void CheckMemory(const ModuleShape& shape, int64_t memory_limit_bytes, Findings* findings);
 void CheckTables(const ModuleShape& shape, Findings* findings);
+
+// "(i32) -> i32", where all of its types are the ABI's.
+std::string SignatureShown(const std::string& signature);
 
 }  // namespace caxton::examine

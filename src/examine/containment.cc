@@ -7,6 +7,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
 #include "findings.h"
+#include "json_compare.h"
 
 namespace caxton::examine {
 namespace {
@@ -63,6 +64,9 @@ bool Requires(const json& schema, const std::string& name) {
   return false;
 }
 
+bool ListsValues(const json& schema) {
+  return schema.is_object() && (schema.contains("enum") || schema.contains("const"));
+}
 bool IsFalse(const json& schema) { return schema.is_boolean() && !schema.get<bool>(); }
 bool IsOpen(const json& schema) {
   return schema.is_boolean() ? schema.get<bool>() : schema.empty();
@@ -102,10 +106,16 @@ class Comparison final {
 
   void Compare(const json& inner, const json& outer, const std::string& path) {
     if (!budget_.Take()) return Open(path, "it takes too much work to decide");
-    if (inner == outer || IsOpen(outer) || IsFalse(inner)) return;
+    if (SameJson(inner, outer) || IsOpen(outer) || IsFalse(inner)) return;
+    if (ListsValues(inner)) return Values(inner, outer, path);
     if (IsFalse(outer)) return Fault(path, "nothing is accepted any more");
-    const json whole = inner.is_boolean() ? json::object() : inner;
-    if (whole.contains("enum") || whole.contains("const")) return Values(whole, outer, path);
+    for (const json* schema : {&inner, &outer}) {
+      const char* keyword = EntangledKeyword(*schema);
+      if (keyword == nullptr) continue;
+      return Open(path, StrCat("\"", keyword, "\" cannot be compared"));
+    }
+    static const json& nothing_said = *new json(json::object());
+    const json& whole = inner.is_boolean() ? nothing_said : inner;
     for (const char* name : {"anyOf", "oneOf"}) {
       if (whole.contains(name)) return InnerBranches(whole, name, outer, path);
     }
@@ -187,7 +197,7 @@ class Comparison final {
       if (name == "enum" || name == "const") {
         Fixed(inner, value, path);
       } else if (!IsAnnotation(name) && !IsDecidable(name)) {
-        if (!inner.contains(name) || inner[name] != value) {
+        if (!inner.contains(name) || !SameJson(inner[name], value)) {
           Open(path, StrCat("\"", Shown(name), "\" cannot be compared"));
         }
       }
@@ -229,13 +239,13 @@ class Comparison final {
       const json before = inner.contains(names.lowest) ? inner[names.lowest]
                           : counts                     ? json(0u)
                                                        : json();
-      if (before.is_null() || before < now) {
+      if (before.is_null() || CompareNumbers(before, now) < 0) {
         Fault(path, StrCat(names.lowest, " is raised to ", now.dump()));
       }
     }
     if (outer.contains(names.highest)) {
       const json& now = outer[names.highest];
-      if (!inner.contains(names.highest) || inner[names.highest] > now) {
+      if (!inner.contains(names.highest) || CompareNumbers(inner[names.highest], now) > 0) {
         Fault(path, StrCat(names.highest, " is lowered to ", now.dump()));
       }
     }

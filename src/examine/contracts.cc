@@ -103,8 +103,11 @@ void ReadSamples(const json& manifest, const std::string& place, Contracts* out,
   }
 }
 
-// A small value that may fit `schema`; whether it does is checked by the caller.
-json Example(const json& schema) {
+// A small value that may fit `schema`; whether it does is checked by the caller. `*room`: how much
+// may still be made, in values and characters (lists of lists multiply).
+json Example(const json& schema, size_t* room) {
+  if (*room == 0) return nullptr;
+  --*room;
   if (!schema.is_object()) return json::object();
   for (const char* listed : {"enum", "examples"}) {
     if (schema.contains(listed) && schema[listed].is_array() && !schema[listed].empty()) {
@@ -113,13 +116,14 @@ json Example(const json& schema) {
   }
   if (schema.contains("const")) return schema["const"];
   for (const char* name : {"anyOf", "oneOf"}) {
-    if (schema.contains(name)) return Example(schema[name][0]);
+    if (schema.contains(name)) return Example(schema[name][0], room);
   }
   json type = schema.value("type", json("object"));
   if (type.is_array()) type = type[0];
   if (type == "string") {
-    const size_t length = schema.value("minLength", size_t{1});
-    return std::string(std::min(length, kMaxManifestBytes), 'a');
+    const size_t length = std::min(schema.value("minLength", size_t{1}), *room);
+    *room -= length;
+    return std::string(length, 'a');
   }
   if (type == "integer" || type == "number") {
     if (schema.contains("minimum")) return schema["minimum"];
@@ -131,12 +135,12 @@ json Example(const json& schema) {
     json list = json::array();
     const size_t count = std::min<size_t>(schema.value("minItems", size_t{0}), 16);
     const json items = schema.value("items", json(true));
-    for (size_t i = 0; i < count; ++i) list.push_back(Example(items));
+    for (size_t i = 0; i < count; ++i) list.push_back(Example(items, room));
     return list;
   }
   json object = json::object();
   const json properties = schema.value("properties", json::object());
-  for (const auto& [name, part] : properties.items()) object[name] = Example(part);
+  for (const auto& [name, part] : properties.items()) object[name] = Example(part, room);
   return object;
 }
 
@@ -270,7 +274,8 @@ std::vector<Sample> GenerateSamples(const Contracts& contracts) {
   std::vector<Sample> out;
   if (!contracts.consumes.is_object()) return out;
   for (const auto& [name, schema] : contracts.consumes.items()) {
-    const json value = Example(schema);
+    size_t room = kMaxGeneratedValues;
+    const json value = Example(schema, &room);
     SchemaBudget budget(kMaxSchemaSteps);
     SchemaFault fault;
     if (ValueFits(schema, value, &budget, &fault) != Verdict::kYes) continue;

@@ -87,17 +87,23 @@ void CheckStatically(Work& work) {
                         StrCat("the module is not valid, or uses a proposal that is not "
                                "accepted: ",
                                valid.message()),
-                        "build for WebAssembly 2.0 without threads, 64-bit memory, exceptions, "
-                        "garbage collection, tail calls and relaxed SIMD");
+                        InvalidModuleFix(StdView(valid.message())));
   }
   const ModuleShape shape = ReadModule(work.wasm);
+  if (valid.ok() && !shape.complete) {
+    // The validator knows encodings that the compiler refuses, and has no switch for them.
+    work.findings.Error("INVALID_MODULE", "",
+                        "the module uses a proposal that is not accepted: its sections are encoded "
+                        "in a way that is newer than WebAssembly 2.0",
+                        "build without compact imports and other new encodings");
+  }
   NoteStats(shape, work);
   // Of an invalid module only what could be read is judged: nothing may be called missing.
   if (valid.ok() || shape.complete) {
-    CheckImports(shape, &work.findings);
     CheckExports(shape, &work.findings);
     CheckMemory(shape, work.options.config.memory_bytes, &work.findings);
     CheckTables(shape, &work.findings);
+    CheckImports(shape, &work.findings);  // last: these can be many
   }
   ReadManifestSection(shape, work);
   if (shape.has_start) {

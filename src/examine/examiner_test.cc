@@ -4,9 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <vector>
 
 #include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
 #include "module_reader.h"
 
 namespace caxton::examine {
@@ -140,9 +142,104 @@ TEST_F(ExaminerTest, MemoryBeyondTheLimit) {
   EXPECT_THAT(report.findings[0].fix, HasSubstr("--memory 63Mi"));
 }
 
+TEST_F(ExaminerTest, ManyUnknownImportsAreSummedUpByModule) {
+  std::string wat = "(module ";
+  for (int i = 0; i < 300; ++i) wat += StrCat("(import \"env\" \"invoke_", i, "\" (func))");
+  for (int i = 0; i < 20; ++i) wat += StrCat("(import \"m", i, "\" \"f\" (func))");
+  const ExamineReport report = CheckWat(wat + ")");
+  // Of env, ten and a sum; of the others, nine and a sum; what is missing is told as well.
+  EXPECT_EQ(std::count_if(report.findings.begin(), report.findings.end(),
+                          [](const Finding& f) { return f.code == "UNKNOWN_IMPORT"; }),
+            kMaxListedImports + 1 + kMaxListedImports - 1 + 1);
+  EXPECT_THAT(Codes(report), Contains("MISSING_EXPORT"));
+  EXPECT_THAT(
+      report.findings,
+      Contains(::testing::AllOf(Field(&Finding::place, "import env.*"),
+                                Field(&Finding::message, HasSubstr("290 more of the module env")),
+                                Field(&Finding::fix, HasSubstr("Emscripten")))));
+  EXPECT_THAT(report.findings,
+              Contains(Field(&Finding::message, HasSubstr("11 more of other modules"))));
+}
+
+TEST_F(ExaminerTest, ImportsOfOtherHostsAreToldWithTheirToolchain) {
+  const struct {
+    const char* module;
+    const char* name;
+    const char* fix;
+  } cases[] = {
+      {"wbg", "__wbindgen_throw", "wasm-bindgen"},
+      {"./x_bg.js", "__wbg_new_1", "wasm-bindgen"},
+      {"gojs", "runtime.wasmExit", "GOOS=wasip1"},
+      {"env", "__syscall_openat", "Emscripten"},
+      {"env", "_emscripten_thread_init", "without threads"},
+      {"a", "b", "emcc"},
+      {"GOT.mem", "stderr", "into one module"},
+      {"env", "napi_throw", "Node"},
+      {"wasi:io/streams@0.2.0", "drop", "wasm32-wasip1"},
+      {"wasi_snapshot_preview1", "fd_filestat_get", "no files"},
+      {"wasi_snapshot_preview1", "random_gat", "did you mean wasi_snapshot_preview1.random_get?"},
+      {"x", "y", "sdk/abi/abi.md"},
+      {"", "0", "wasm32-wasip1"},
+  };
+  for (const auto& c : cases) {
+    const ExamineReport report = CheckWat(
+        StrCat("(module (import \"", c.module, "\" \"", c.name, "\" (func (param f32))))"));
+    EXPECT_THAT(report.findings, Contains(::testing::AllOf(Field(&Finding::code, "UNKNOWN_IMPORT"),
+                                                           Field(&Finding::fix, HasSubstr(c.fix)))))
+        << c.module << "." << c.name;
+  }
+}
+
+TEST_F(ExaminerTest, RefusedProposalsAreToldWithTheFlag) {
+  const struct {
+    const char* wat;
+    const char* fix;
+  } cases[] = {
+      {"(module (import \"x\" \"y\" (func (param externref))))", "externref"},
+      {"(module (memory 1 1 shared))", "without threads"},
+      {"(module (tag))", "without exceptions"},
+      {"(module (func (drop (i8x16.relaxed_swizzle (v128.const i64x2 0 0) (v128.const i64x2 0 "
+       "0)))))",
+       "relaxed-simd"},
+      {"(module (func return_call 0))", "tail"},
+      {"(module (memory i64 1))", "wasm32"},
+      {"(module (memory 1) (memory 1))", "one memory"},
+  };
+  for (const auto& c : cases) {
+    const ExamineReport report = CheckWat(c.wat);
+    EXPECT_THAT(report.findings, Contains(::testing::AllOf(Field(&Finding::code, "INVALID_MODULE"),
+                                                           Field(&Finding::fix, HasSubstr(c.fix)))))
+        << c.wat << ": " << report.findings[0].message;
+  }
+}
+
+// Found by wasm-smith: an import section in the encoding of the proposal compact-import-section,
+// which Wasmtime's validator takes and its compiler does not.
+TEST_F(ExaminerTest, NewEncodingsAreRefused) {
+  const std::string_view wasm(
+      "\0asm\1\0\0\0\1\1\0\2\x13\1\0\0\x7e\3}\1\4\2\x35\r\1H\3\n:\"\1j\4\4\1p\0\1", 38);
+  const ExamineReport report = Check(wasm);
+  EXPECT_THAT(Codes(report), Contains("INVALID_MODULE"));
+}
+
+TEST_F(ExaminerTest, EveryImportAndExportOfAValidModuleIsRead) {
+  constexpr int kMany = 20'000;
+  std::string wat = "(module ";
+  for (int i = 0; i < kMany; ++i) wat += "(import \"caxton\" \"now\" (func (result i64)))";
+  wat += "(memory (export \"memory\") 1)";
+  for (int i = 0; i < kMany; ++i) wat += StrCat("(export \"e", i, "\" (func 0))");
+  wat += R"((func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0)))";
+  const std::string wasm = *wasm::Engine::WatToWasm(wat + ")");
+  EXPECT_TRUE(ReadModule(wasm).complete);
+  EXPECT_THAT(Codes(Check(wasm)), ::testing::IsEmpty());
+}
+
 TEST_F(ExaminerTest, TooManyFaultsAreCounted) {
   std::string wat = "(module ";
-  for (int i = 0; i < 300; ++i) wat += StrCat("(import \"x\" \"f", i, "\" (func))");
+  for (int i = 0; i < 300; ++i) {
+    wat += StrCat("(import \"caxton\" \"now\" (func $f", i, " (param f32)))");
+  }
   const ExamineReport report = CheckWat(wat + ")");
   EXPECT_LE(report.findings.size(), kMaxFindings);
   EXPECT_EQ(report.findings.back().code, "MORE_FINDINGS");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_map.h"
 #include "caxton/examine/limits.h"
 
 namespace caxton::examine {
@@ -210,10 +211,11 @@ void ReadExports(Reader& r, Context& c) {
   }
 }
 
-// Names of exported functions, from subsection 1 of the name section. A malformed one names
-// nothing.
-void ReadFunctionNames(Context& c) {
-  Reader section(c.names);
+// Names of functions, from subsection 1 of the name section, up to kMaxNamesRead. A malformed one
+// names nothing.
+absl::flat_hash_map<uint32_t, std::string_view> ReadFunctionNames(std::string_view bytes) {
+  absl::flat_hash_map<uint32_t, std::string_view> names;
+  Reader section(bytes);
   while (!section.empty() && section.ok()) {
     const uint8_t id = section.Byte();
     Reader r(section.Bytes(section.U32()));
@@ -222,10 +224,19 @@ void ReadFunctionNames(Context& c) {
     for (uint32_t i = 0; i < std::min<uint64_t>(count, kMaxNamesRead) && r.ok(); ++i) {
       const uint32_t index = r.U32();
       const std::string_view name = r.Name();
-      if (!r.ok()) break;
-      for (Export& item : c.shape.exports) {
-        if (item.kind == ItemKind::kFunction && item.index == index) item.function_name = name;
-      }
+      if (r.ok()) names[index] = name;
+    }
+  }
+  return names;
+}
+
+void NameExports(Context& c) {
+  if (c.shape.exports.empty() || c.names.empty()) return;
+  const auto names = ReadFunctionNames(c.names);
+  for (Export& item : c.shape.exports) {
+    const auto found = names.find(item.index);
+    if (item.kind == ItemKind::kFunction && found != names.end()) {
+      item.function_name = found->second;
     }
   }
 }
@@ -305,7 +316,7 @@ ModuleShape ReadModule(std::string_view wasm) {
     }
     complete = complete && section.ok();
   }
-  ReadFunctionNames(c);
+  NameExports(c);
   c.shape.complete = complete && r.ok();
   return std::move(c.shape);
 }

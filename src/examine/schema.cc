@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
 #include "findings.h"
+#include "json_compare.h"
 
 namespace caxton::examine {
 namespace {
@@ -21,6 +23,11 @@ constexpr std::array kDecidable = {"type",     "properties", "required",  "addit
                                    "enum",     "const",      "items",     "minimum",
                                    "maximum",  "minLength",  "maxLength", "minItems",
                                    "maxItems", "anyOf",      "oneOf"};
+
+constexpr std::array kEntangled = {
+    "patternProperties", "unevaluatedProperties", "prefixItems", "additionalItems",
+    "unevaluatedItems",  "minContains",           "maxContains", "$ref",
+    "$dynamicRef",       "$recursiveRef"};
 
 template <typename List>
 bool In(const List& list, std::string_view name) {
@@ -104,6 +111,9 @@ class Fitter final {
     if (schema.is_boolean()) {
       return schema.get<bool>() ? Verdict::kYes : No(path, "nothing is allowed here");
     }
+    if (const char* keyword = EntangledKeyword(schema); keyword != nullptr) {
+      return Undecided(path, StrCat("\"", keyword, "\" is not understood here"));
+    }
     // A certain "no" counts more than what stays open.
     Verdict all = Verdict::kYes;
     SchemaFault open;
@@ -139,10 +149,13 @@ class Fitter final {
       return No(path, StrCat("is ", value.type_name(), ", not ", Shown(rule.dump())));
     }
     if (name == "const") {
-      return value == rule ? Verdict::kYes : No(path, StrCat("is not ", Shown(rule.dump())));
+      return SameJson(value, rule) ? Verdict::kYes
+                                   : No(path, StrCat("is not ", Shown(rule.dump())));
     }
     if (name == "enum") {
-      const bool found = std::find(rule.begin(), rule.end(), value) != rule.end();
+      const bool found = std::any_of(rule.begin(), rule.end(), [&value](const json& listed) {
+        return SameJson(listed, value);
+      });
       return found ? Verdict::kYes : No(path, StrCat("is none of ", Shown(rule.dump())));
     }
     if (name == "anyOf" || name == "oneOf") return Branches(name, rule, value, path);
@@ -159,8 +172,8 @@ class Fitter final {
                  const std::string& path) {
     bool good = true;
     if (value.is_number()) {
-      if (name == "minimum") good = value >= rule;
-      if (name == "maximum") good = value <= rule;
+      if (name == "minimum") good = CompareNumbers(value, rule) >= 0;
+      if (name == "maximum") good = CompareNumbers(value, rule) <= 0;
     } else if (value.is_string()) {
       const size_t length = CodePoints(value.get_ref<const std::string&>());
       if (name == "minLength") good = length >= rule.get<size_t>();
@@ -226,6 +239,13 @@ class Fitter final {
 bool IsAnnotation(std::string_view keyword) { return In(kAnnotations, keyword); }
 bool IsDecidable(std::string_view keyword) { return In(kDecidable, keyword); }
 
+const char* EntangledKeyword(const json& schema) {
+  for (const char* keyword : kEntangled) {
+    if (schema.is_object() && schema.contains(keyword)) return keyword;
+  }
+  return nullptr;
+}
+
 bool HasType(const json& value, std::string_view type) {
   if (type == "object") return value.is_object();
   if (type == "array") return value.is_array();
@@ -236,10 +256,7 @@ bool HasType(const json& value, std::string_view type) {
   if (type != "integer") return false;
   if (value.is_number_integer()) return true;
   // 2.0 is an integer too; beyond 2^53 every double is.
-  if (!value.is_number_float()) return false;
-  const double number = value.get<double>();
-  return number == static_cast<double>(static_cast<int64_t>(
-                       std::clamp(number, -9007199254740992.0, 9007199254740992.0)));
+  return value.is_number_float() && std::trunc(value.get<double>()) == value.get<double>();
 }
 
 std::vector<SchemaFault> CheckSchema(const json& schema) {

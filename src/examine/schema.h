@@ -38,6 +38,9 @@ class SchemaBudget final {
 bool IsAnnotation(std::string_view keyword);
 // Keywords that ValueFits and containment understand.
 bool IsDecidable(std::string_view keyword);
+// A keyword of `schema` that changes what other keywords of it mean (patternProperties that of
+// additionalProperties, $ref that of all): with one, nothing about `schema` is decided. Null: none.
+const char* EntangledKeyword(const nlohmann::json& schema);
 // "object", "integer" ...; an integer is also a "number".
 bool HasType(const nlohmann::json& value, std::string_view type);
 

@@ -41,8 +41,34 @@ TEST(SchemaTest, ValuesFitOrDoNot) {
       {R"({"oneOf":[{"type":"number"},{"type":"integer"}]})", "1", Verdict::kNo},
       {R"({"pattern":"(a+)+$"})", R"("aaaaaaaaaaaaaaaaaaaaaaaa!")", Verdict::kUndecided},
       {R"({"pattern":"a","type":"null"})", R"("a")", Verdict::kNo},
+      {R"({"patternProperties":{"^x":{}},"additionalProperties":false})", R"({"x":1})",
+       Verdict::kUndecided},
+      {R"({"prefixItems":[{}],"items":false})", "[1]", Verdict::kUndecided},
   };
   for (const auto& c : cases) EXPECT_EQ(Fits(c.schema, c.value), c.verdict) << c.schema;
+}
+
+// The JSON library converts numbers before it compares them: -1 to 2^64 - 1, and 2^53 + 1 to 2^53.
+TEST(SchemaTest, NumbersAreComparedExactly) {
+  const struct {
+    const char* schema;
+    const char* value;
+    Verdict verdict;
+  } cases[] = {
+      {R"({"const":18446744073709551615})", "-1", Verdict::kNo},
+      {R"({"enum":[[9007199254740993]]})", "[9007199254740992.0]", Verdict::kNo},
+      {R"({"const":{"a":1}})", R"({"a":1.0})", Verdict::kYes},
+      {R"({"minimum":18446744073709551615})", "-1", Verdict::kNo},
+      {R"({"minimum":18446744073709551615})", "0", Verdict::kNo},
+      {R"({"maximum":-1})", "9223372036854775808", Verdict::kNo},
+      {R"({"maximum":9007199254740992.0})", "9007199254740993", Verdict::kNo},
+      {R"({"maximum":0.5})", "0", Verdict::kYes},
+      {R"({"minimum":-0.5})", "-1", Verdict::kNo},
+      {R"({"minimum":1e300})", "18446744073709551615", Verdict::kNo},
+      {R"({"maximum":-1e300})", "-9223372036854775808", Verdict::kNo},
+      {R"({"type":"integer"})", "1e300", Verdict::kYes},
+  };
+  for (const auto& c : cases) EXPECT_EQ(Fits(c.schema, c.value), c.verdict) << c.schema << c.value;
 }
 
 TEST(SchemaTest, MalformedSchemasAreToldByPath) {
@@ -109,6 +135,19 @@ TEST(ContainmentTest, UsualKeywords) {
       {R"({"type":"string","pattern":"a"})", R"({"type":"string","pattern":"b"})", Is::kOpen},
       {R"({"type":"string","pattern":"a"})", R"({"type":"null"})", Is::kOpen},
       {R"({"not":{}})", R"({"type":"null"})", Is::kOpen},
+      {R"({"minimum":-1})", R"({"minimum":18446744073709551615})", Is::kNot},
+      {R"({"enum":[1],"type":"string"})", "false", Is::kContained},
+      {R"({"enum":[1]})", "false", Is::kNot},
+      // Keywords that change what their neighbours mean.
+      {R"({"patternProperties":{"^x":{}},"additionalProperties":false})",
+       R"({"additionalProperties":false})", Is::kOpen},
+      {R"({"patternProperties":{"^x":{}}})", R"({"patternProperties":{"^x":{}}})", Is::kContained},
+      {R"({"properties":{"a":{},"b":{}},"unevaluatedProperties":false})",
+       R"({"properties":{"a":{}},"unevaluatedProperties":false})", Is::kOpen},
+      {R"({"prefixItems":[{}],"items":false})", R"({"items":false})", Is::kOpen},
+      {R"({"contains":{},"minContains":0})", R"({"contains":{}})", Is::kOpen},
+      {R"({"$ref":"#/x","type":"null"})", R"({"type":"null"})", Is::kOpen},
+      {R"({"maximum":9007199254740993})", R"({"maximum":9007199254740992.0})", Is::kNot},
   };
   for (const auto& c : cases) {
     EXPECT_EQ(Contained(c.inner, c.outer), c.is) << c.inner << " in " << c.outer;

@@ -6,6 +6,7 @@
 
 #include "caxton/base/wire.h"
 #include "caxton/ipc/limits.h"
+#include "caxton/model/text.h"
 
 namespace caxton::ipc {
 namespace {
@@ -14,13 +15,16 @@ constexpr size_t kSeedBytes = 32;
 constexpr uint8_t kMaxLogLevel = 3;
 
 // Texts are cut at their limit when written, refused beyond it when read.
-std::string_view Clip(std::string_view text) { return text.substr(0, kMaxTextBytes); }
+std::string_view Clip(std::string_view text) { return TruncateUtf8(text, kMaxTextBytes); }
 
 std::string Text(ByteReader& in, size_t limit = kMaxTextBytes) {
   const std::string_view text = in.Bytes();
   if (text.size() > limit) in.Fail();
   return in.ok() ? std::string(text) : std::string();
 }
+
+// A worker's text goes to logs and terminals, as UTF-8.
+std::string WorkersText(ByteReader& in) { return SanitizeUtf8(Text(in)); }
 
 void PutSeed(ByteWriter& out, const std::array<uint8_t, kSeedBytes>& seed) {
   out.Bytes({reinterpret_cast<const char*>(seed.data()), seed.size()});
@@ -166,13 +170,13 @@ absl::StatusOr<Ready> DecodeReady(std::string_view bytes) {
   ByteReader in(bytes);
   Ready ready;
   ready.ok = in.Bool();
-  ready.detail = Text(in);
-  ready.engine = Text(in);
-  ready.config_hash = Text(in);
+  ready.detail = WorkersText(in);
+  ready.engine = WorkersText(in);
+  ready.config_hash = WorkersText(in);
   ready.memory_bytes = in.U64();
   const uint32_t notes = in.U32();
   if (notes > kMaxReadyNotes) in.Fail();
-  for (uint32_t i = 0; i < notes && in.ok(); ++i) ready.not_enforced.push_back(Text(in));
+  for (uint32_t i = 0; i < notes && in.ok(); ++i) ready.not_enforced.push_back(WorkersText(in));
   if (absl::Status s = in.Finish("ready frame"); !s.ok()) return s;
   return ready;
 }
@@ -205,7 +209,7 @@ absl::StatusOr<HealthAnswer> DecodeHealthAnswer(std::string_view bytes) {
   answer.nonce = in.U64();
   answer.ok = in.Bool();
   answer.code = in.I32();
-  answer.detail = Text(in);
+  answer.detail = WorkersText(in);
   if (absl::Status s = in.Finish("health answer frame"); !s.ok()) return s;
   return answer;
 }
@@ -222,7 +226,7 @@ absl::StatusOr<LogLine> DecodeLogLine(std::string_view bytes) {
   LogLine line;
   line.level = in.U8();
   if (line.level > kMaxLogLevel) in.Fail();
-  line.text = Text(in);
+  line.text = WorkersText(in);
   if (absl::Status s = in.Finish("log line frame"); !s.ok()) return s;
   return line;
 }

@@ -148,6 +148,21 @@ TEST(Frames, HealthAndLogComeBack) {
   EXPECT_FALSE(DecodeLogLine(bytes).ok());
 }
 
+TEST(Frames, WhatAWorkerSaysIsShownAsUtf8) {
+  std::string bytes;
+  EncodeReady({.detail = "d\xff", .engine = "\xc3(", .not_enforced = {"\x80"}}, &bytes);
+  EXPECT_EQ(DecodeReady(bytes)->detail, "d?");
+  EXPECT_EQ(DecodeReady(bytes)->engine, "?(");
+  EXPECT_EQ(DecodeReady(bytes)->not_enforced, std::vector<std::string>{"?"});
+  EncodeHealthAnswer({.detail = "\xff"}, &bytes);
+  EXPECT_EQ(DecodeHealthAnswer(bytes)->detail, "?");
+  EncodeLogLine({.text = "\xff"}, &bytes);
+  EXPECT_EQ(DecodeLogLine(bytes)->text, "?");
+  // No character is cut in two at the limit.
+  EncodeLogLine({.text = std::string(kMaxTextBytes - 1, 'x') + "\u00e9"}, &bytes);
+  EXPECT_EQ(DecodeLogLine(bytes)->text, std::string(kMaxTextBytes - 1, 'x'));
+}
+
 template <typename Decode>
 void EveryCutAndAdditionIsRefused(const std::string& bytes, Decode decode) {
   ASSERT_TRUE(decode(bytes).ok());

@@ -276,6 +276,20 @@ TEST(StepResult, LimitsAtTheirEdges) {
   EXPECT_FALSE(DecodeStepResult(Encoded(r), 1 << 20).ok());
 }
 
+TEST(StepResult, TextOfMessagesIsUtf8) {
+  StepResult r;
+  r.sends.resize(1);
+  for (std::string* field : {&r.sends[0].to, &r.sends[0].key, &r.sends[0].content_type}) {
+    *field = "\xff";
+    EXPECT_FALSE(DecodeStepResult(Encoded(r), 1 << 20).ok());
+    field->clear();
+  }
+  r.sends[0].content = "\xff";  // bytes
+  EXPECT_TRUE(DecodeStepResult(Encoded(r), 1 << 20).ok());
+  r.sends[0].headers = {{"h", "\xff"}};
+  EXPECT_FALSE(DecodeStepResult(Encoded(r), 1 << 20).ok());
+}
+
 TEST(StepResult, ManyLogLinesAreCountedNotKept) {
   StepResult r;
   r.logs.assign(kMaxLogLinesPerStep + 5, {2, ""});

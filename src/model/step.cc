@@ -60,12 +60,19 @@ absl::Status TooMuch(std::string_view what, size_t has, size_t limit) {
       StrCat("step result: ", what, ": ", has, ", the limit is ", limit));
 }
 
+// The host's functions let nothing else in: a worker that sends it is no longer the one we started.
+absl::Status CheckText(std::string_view text) {
+  if (IsUtf8(text)) return absl::OkStatus();
+  return absl::InvalidArgumentError("step result: a field of a message is not UTF-8");
+}
+
 absl::Status CheckSend(const OutgoingMessage& m) {
   for (const std::string* field :
        {&m.to, &m.conversation_id, &m.reply_with, &m.in_reply_to, &m.key, &m.content_type}) {
     if (field->size() > kMaxEnvelopeFieldBytes) {
       return TooMuch("bytes of a field", field->size(), kMaxEnvelopeFieldBytes);
     }
+    RETURN_IF_ERROR(CheckText(*field));
   }
   if (m.headers.size() > kMaxEnvelopeHeaders) {
     return TooMuch("headers of a message", m.headers.size(), kMaxEnvelopeHeaders);
@@ -77,6 +84,8 @@ absl::Status CheckSend(const OutgoingMessage& m) {
     if (value.size() > kMaxEnvelopeHeaderValueBytes) {
       return TooMuch("bytes of a header", value.size(), kMaxEnvelopeHeaderValueBytes);
     }
+    RETURN_IF_ERROR(CheckText(name));
+    RETURN_IF_ERROR(CheckText(value));
   }
   return absl::OkStatus();
 }

@@ -22,6 +22,8 @@ inline constexpr int64_t kSandboxLimitNs = 10'000'000'000;
 inline constexpr int64_t kRecentLimitNs = 3'000'000'000;  // of the agent's recent messages
 inline constexpr size_t kLargeSampleBytes = 1 << 20;  // or the agent's own limit, if that is less
 inline constexpr int kDeepSampleDepth = 10'000;
+// Of a sample made from a schema: values and characters of its texts.
+inline constexpr size_t kMaxGeneratedValues = 64 << 10;
 
 // Of the schemas of a manifest, and of comparing them.
 inline constexpr int kMaxSchemaDepth = 32;
@@ -31,13 +33,19 @@ inline constexpr int kMaxContentDepth = 64;  // of JSON that an agent sent
 // A peak above this share of the limit is a warning.
 inline constexpr uint64_t kTightMemoryPercent = 80;
 
-// Of a module's tables, as far as we read them; WebAssembly's own limits are far higher.
+// Of a module's tables: the engine's own limits, so that whatever it calls valid is read to its
+// end.
 inline constexpr uint32_t kMaxTypes = 1'000'000;
 inline constexpr uint32_t kMaxFunctions = 1'000'000;
-inline constexpr uint32_t kMaxImports = 10'000;
-inline constexpr uint32_t kMaxExports = 10'000;
+inline constexpr uint32_t kMaxImports = 1'000'000;
+inline constexpr uint32_t kMaxExports = 1'000'000;
 inline constexpr uint32_t kMaxValuesPerType = 1'000;
-inline constexpr size_t kMaxNamesRead = 200'000;   // of the name section
-inline constexpr size_t kMaxShownNameBytes = 100;  // of an import or export, in a message
+inline constexpr size_t kMaxNamesRead = 1'000'000;  // of the name section
+inline constexpr size_t kMaxShownNameBytes = 100;   // of an import or export, in a message
+
+// Imports that the host does not offer: each has a finding of its own up to this many of one
+// module, and up to as many modules; the others are summed up, with some of their names.
+inline constexpr size_t kMaxListedImports = 10;
+inline constexpr size_t kMaxSummedImportNames = 20;
 
 }  // namespace caxton::examine
