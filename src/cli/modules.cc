@@ -79,8 +79,9 @@ std::string ReportAsText(const nlohmann::ordered_json& report, const Style& styl
       continue;
     }
     const std::string severity = Field(finding, "severity");
-    StrAppend(&out, severity == "error" ? style.Bad(severity) : style.Warn(severity), ": ",
-              Field(finding, "message"), "\n");
+    const std::string place = Field(finding, "place");
+    StrAppend(&out, severity == "error" ? style.Bad(severity) : style.Warn(severity), ": ", place,
+              place.empty() ? "" : ": ", Field(finding, "message"), "\n");
     const std::string fix = Field(finding, "fix");
     if (!fix.empty()) StrAppend(&out, "  To fix: ", fix, "\n");
   }
@@ -149,7 +150,10 @@ void AddModuleCommands(CLI::App* agent, Context* context) {
   auto flags = std::make_shared<PackageFlags>();
   CLI::App* package = agent->add_subcommand("package", "Write a manifest into a module");
   package->add_option("module", flags->module, "FILE.wasm")->required();
-  package->add_option("--manifest", flags->manifest, "The manifest (JSON)")->required();
+  package
+      ->add_option("--manifest", flags->manifest,
+                   "The manifest: YAML where its name ends so, else JSON")
+      ->required();
   package->add_option("-o,--out", flags->output, "Where the result goes")->required();
   package->callback([=] { context->action = [=] { return Package(context, *flags); }; });
 }

@@ -9,10 +9,10 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/deployment/limits.h"
+#include "caxton/deployment/yaml_tree.h"
 #include "caxton/model/names.h"
 #include "caxton/model/text.h"
 #include "caxton/model/units.h"
-#include "yaml_tree.h"
 
 namespace caxton::deployment {
 namespace {
@@ -451,7 +451,7 @@ absl::StatusOr<std::vector<DeploymentFile>> ParseDeploymentFiles(std::string_vie
   std::vector<YamlFault> faults;
   std::vector<DeploymentFile> files;
   std::string fix;
-  if (ParseYaml(text, &root, &faults)) {
+  if (ParseYaml(text, {}, &root, &faults)) {
     const bool list = root.kind == Kind::kList;
     if (list && root.items.empty()) faults.push_back({root.line, root.column, "the list is empty"});
     for (const YamlNode& node : list ? root.items : std::vector<YamlNode>{root}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "yaml_tree.h"
+#include "caxton/deployment/yaml_tree.h"
 
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -11,7 +11,6 @@
 #include <sstream>
 
 #include "caxton/base/strings.h"
-#include "caxton/deployment/limits.h"
 #include "caxton/model/text.h"
 
 namespace caxton::deployment {
@@ -33,10 +32,11 @@ struct Stop {
 // Builds the tree from the parser's events, stopping at the first limit that is passed.
 class Builder final : public YAML::EventHandler {
  public:
-  Builder(YamlNode* root, std::vector<YamlFault>* faults) : root_(root), faults_(faults) {}
+  Builder(const YamlLimits& limits, YamlNode* root, std::vector<YamlFault>* faults)
+      : limits_(limits), root_(root), faults_(faults) {}
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (documents_++ > 0) Fail(mark, "a second document starts here; a deployment file is one");
+    if (documents_++ > 0) Fail(mark, "a second document starts here; a file is one");
   }
   void OnDocumentEnd() override {}
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
@@ -48,7 +48,8 @@ class Builder final : public YAML::EventHandler {
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     CheckTag(mark, tag);
-    Place(mark, anchor, {.kind = YamlNode::Kind::kScalar, .text = value});
+    // The parser's tag of what has none: "!" for text in quotes or in a block, "?" for the others.
+    Place(mark, anchor, {.kind = YamlNode::Kind::kScalar, .plain = tag != "!", .text = value});
   }
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                        YAML::EmitterStyle::value) override {
@@ -78,15 +79,15 @@ class Builder final : public YAML::EventHandler {
   void Open(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
             YamlNode::Kind kind) {
     CheckTag(mark, tag);
-    if (open_.size() == kMaxFileDepth) {
-      Fail(mark, StrCat("nested deeper than ", kMaxFileDepth, " levels"));
+    if (open_.size() == limits_.depth) {
+      Fail(mark, StrCat("nested deeper than ", limits_.depth, " levels"));
     }
     open_.push_back({.node = Place(mark, anchor, {.kind = kind})});
   }
 
   YamlNode* Place(const YAML::Mark& mark, YAML::anchor_t anchor, YamlNode node) {
     if (anchor != 0) Fail(mark, "anchors (&name) are not taken here");
-    if (++nodes_ > kMaxFileNodes) Fail(mark, StrCat("more than ", kMaxFileNodes, " values"));
+    if (++nodes_ > limits_.nodes) Fail(mark, StrCat("more than ", limits_.nodes, " values"));
     node.line = mark.line + 1;
     node.column = mark.column + 1;
     if (open_.empty()) {
@@ -109,6 +110,7 @@ class Builder final : public YAML::EventHandler {
     return &frame.key.emplace(std::move(node));
   }
 
+  const YamlLimits& limits_;
   YamlNode* root_;
   std::vector<YamlFault>* faults_;
   std::vector<Frame> open_;
@@ -117,10 +119,9 @@ class Builder final : public YAML::EventHandler {
 };
 
 // yaml-cpp reports no exact place for bytes it cannot read; these are found beforehand.
-bool CheckText(std::string_view text, std::vector<YamlFault>* faults) {
-  if (text.size() > kMaxFileBytes) {
-    faults->push_back(
-        {1, 1, StrCat("the file has ", text.size(), " bytes, the limit is ", kMaxFileBytes)});
+bool CheckText(std::string_view text, size_t limit, std::vector<YamlFault>* faults) {
+  if (text.size() > limit) {
+    faults->push_back({1, 1, StrCat("the file has ", text.size(), " bytes, the limit is ", limit)});
     return false;
   }
   int line = 1;
@@ -139,12 +140,13 @@ bool CheckText(std::string_view text, std::vector<YamlFault>* faults) {
 
 }  // namespace
 
-bool ParseYaml(std::string_view text, YamlNode* root, std::vector<YamlFault>* faults) {
-  if (!CheckText(text, faults)) return false;
+bool ParseYaml(std::string_view text, const YamlLimits& limits, YamlNode* root,
+               std::vector<YamlFault>* faults) {
+  if (!CheckText(text, limits.bytes, faults)) return false;
   try {
     std::istringstream stream{std::string(text)};
     YAML::Parser parser(stream);
-    Builder builder(root, faults);
+    Builder builder(limits, root, faults);
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const Stop& stop) {

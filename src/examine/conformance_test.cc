@@ -221,7 +221,8 @@ TEST_P(ConformanceTest, Holds) {
   const absl::StatusOr<std::string> wasm = wasm::Engine::WatToWasm(ReadFile(file));
   ASSERT_TRUE(wasm.ok()) << file << ": " << wasm.status();
   const json& expect = entry()["expect"];
-  const Examination examination = ExamineModule(*engine_, *wasm, options_, [](ExaminePhase) {});
+  const Examination examination =
+      ExamineModule(*engine_, *wasm, options_, [](ExaminePhase, const ExamineReport&) {});
   const ExamineReport& report = examination.report;
   std::string told;
   for (const Finding& finding : report.findings) told += StrCat("  ", finding.message, "\n");

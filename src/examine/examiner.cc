@@ -28,10 +28,17 @@ struct Work {
   const wasm::Engine& engine;
   std::string_view wasm;
   const ExamineOptions& options;
+  OnPhase on_phase;
   Findings findings;
   ExamineReport report;
   bool has_manifest = false;
   Contracts contracts;
+
+  void Tell(ExaminePhase phase) const {
+    ExamineReport so_far = report;
+    so_far.findings = Findings(findings).Take();
+    on_phase(phase, so_far);
+  }
 };
 
 void TakeManifest(std::string_view text, std::string_view place, Work& work) {
@@ -98,8 +105,8 @@ void CheckStatically(Work& work) {
                         "build without compact imports and other new encodings");
   }
   NoteStats(shape, work);
-  // Of an invalid module only what could be read is judged: nothing may be called missing.
-  if (valid.ok() || shape.complete) {
+  // Of what was not read to its end nothing may be called missing.
+  if (shape.complete) {
     CheckExports(shape, &work.findings);
     CheckMemory(shape, work.options.config.memory_bytes, &work.findings);
     CheckTables(shape, &work.findings);
@@ -113,8 +120,7 @@ void CheckStatically(Work& work) {
   }
 }
 
-void Finish(uint64_t module_bytes, Findings* findings, ExamineReport* report) {
-  report->findings = findings->Take();
+void Describe(uint64_t module_bytes, ExamineReport* report) {
   report->engine = StrCat("wasmtime ", wasm::Engine::Version());
   report->engine_config = wasm::Engine::ConfigHash().ToHex();
   report->stats.module_bytes = module_bytes;
@@ -128,21 +134,20 @@ void NoteLog(const std::vector<LogLine>& logs, Work& work) {
 }
 
 // The stages after the first, as far as each lets the next one run.
-void RunStages(const wasm::Module& module, Work& work,
-               absl::FunctionRef<void(ExaminePhase)> on_phase) {
+void RunStages(const wasm::Module& module, Work& work) {
   const ExamineOptions& options = work.options;
   int64_t mark = options.clock->MonoNanos();
-  const auto begin = [&work](ExamineStage stage) {
+  const auto begin = [&work](ExamineStage stage, ExaminePhase phase) {
     work.findings.set_stage(stage);
     work.report.stages[static_cast<size_t>(stage)].ran = true;
+    work.Tell(phase);
   };
   const auto end = [&](ExamineStage stage) {
     const int64_t now = options.clock->MonoNanos();
     work.report.stages[static_cast<size_t>(stage)].duration_ns = now - std::exchange(mark, now);
     return !work.findings.has_error();
   };
-  on_phase(ExaminePhase::kSampling);
-  begin(ExamineStage::kSandbox);
+  begin(ExamineStage::kSandbox, ExaminePhase::kSampling);
   std::vector<Sample> samples = work.contracts.samples;
   for (Sample& sample : GenerateSamples(work.contracts)) samples.push_back(std::move(sample));
   for (Sample& sample : HostileSamples(options.config)) samples.push_back(std::move(sample));
@@ -151,25 +156,25 @@ void RunStages(const wasm::Module& module, Work& work,
   const RecentFigures recent =
       RunRecent({module, options.config, *options.clock}, options.recent, &work.findings);
   if (!end(ExamineStage::kSandbox)) return;
-  begin(ExamineStage::kContracts);
+  begin(ExamineStage::kContracts, ExaminePhase::kComparing);
   CheckOutputs(work.contracts, runs, &work.findings);
   if (!end(ExamineStage::kContracts)) return;
-  begin(ExamineStage::kResources);
+  begin(ExamineStage::kResources, ExaminePhase::kWeighing);
   JudgeResources(work.report.stats, options.config.memory_bytes, &work.findings);
   JudgeRecent(recent, options.config.memory_bytes, &work.findings);
   end(ExamineStage::kResources);
 }
 
 // Says of each stage that did not run why.
-void NoteStages(const Work& work, ExamineReport* report) {
+void NoteStages(const ExamineOptions& options, ExamineReport* report) {
   std::string_view failed;
   for (size_t i = 0; i < kExamineStages; ++i) {
     const auto stage = static_cast<ExamineStage>(i);
     StageRun& run = report->stages[i];
     if (!run.ran) {
-      run.note = !failed.empty()        ? StrCat("not run: the stage ", failed, " failed")
-                 : work.options.sandbox ? "not run: only static checks were asked for"
-                                        : "not run: it was not asked for";
+      run.note = !failed.empty()   ? StrCat("not run: the stage ", failed, " failed")
+                 : options.sandbox ? "not run: only static checks were asked for"
+                                   : "not run: it was not asked for";
     } else if (failed.empty() && !report->ok(stage)) {
       failed = ExamineStageName(stage);
     }
@@ -188,8 +193,7 @@ void ReadCapabilities(wasm::Instance& instance, const wasm::StepControl& control
   }
 }
 
-void Initialize(const std::string& native, Work& work,
-                absl::FunctionRef<void(ExaminePhase)> on_phase) {
+void Initialize(const std::string& native, Work& work) {
   const ExamineOptions& options = work.options;
   const int64_t start = options.clock->MonoNanos();
   const auto module = wasm::Module::LoadBytes(work.engine, native);
@@ -221,7 +225,7 @@ void Initialize(const std::string& native, Work& work,
   // Static includes the initialization.
   work.report.stages[0].duration_ns =
       work.report.stats.check_ns + work.report.stats.compile_ns + work.report.stats.init_ns;
-  if (!work.findings.has_error() && options.sandbox) RunStages(**module, work, on_phase);
+  if (!work.findings.has_error() && options.sandbox) RunStages(**module, work);
 }
 
 }  // namespace
@@ -230,29 +234,33 @@ ExamineReport TooLarge(uint64_t bytes) {
   ExamineReport report;
   Findings findings;
   RefuseSize(bytes, &findings);
-  Finish(bytes, &findings, &report);
+  Describe(bytes, &report);
+  report.findings = findings.Take();
   report.stages[0].ran = true;
+  NoteStages({}, &report);
   return report;
 }
 
 ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
                           const ExamineOptions& options) {
   CAXTON_ASSERT(options.clock != nullptr, "examining takes time, and says how much");
-  Work work{engine, wasm, options, {}, {}};
+  const auto tell_nobody = [](ExaminePhase, const ExamineReport&) {};
+  Work work{engine, wasm, options, tell_nobody, {}, {}};
+  Describe(wasm.size(), &work.report);
   const int64_t start = options.clock->MonoNanos();
   CheckStatically(work);
   work.report.stats.check_ns = options.clock->MonoNanos() - start;
   work.report.stages[0] = {.ran = true, .duration_ns = work.report.stats.check_ns};
-  Finish(wasm.size(), &work.findings, &work.report);
-  NoteStages(work, &work.report);
+  work.report.findings = work.findings.Take();
+  NoteStages(options, &work.report);
   return std::move(work.report);
 }
 
 Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
-                          const ExamineOptions& options,
-                          absl::FunctionRef<void(ExaminePhase)> on_phase) {
+                          const ExamineOptions& options, OnPhase on_phase) {
   CAXTON_ASSERT(options.clock != nullptr, "examining takes time, and says how much");
-  Work work{engine, wasm, options, {}, {}};
+  Work work{engine, wasm, options, on_phase, {}, {}};
+  Describe(wasm.size(), &work.report);
   ModuleStats& stats = work.report.stats;
   std::string native;
   int64_t mark = options.clock->MonoNanos();
@@ -260,26 +268,27 @@ Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
     const int64_t now = options.clock->MonoNanos();
     return now - std::exchange(mark, now);
   };
-  on_phase(ExaminePhase::kChecking);
+  work.report.stages[0].ran = true;
+  work.Tell(ExaminePhase::kChecking);
   CheckStatically(work);
   stats.check_ns = lap();
-  work.report.stages[0] = {.ran = true, .duration_ns = stats.check_ns};
+  work.report.stages[0].duration_ns = stats.check_ns;
   if (!work.findings.has_error()) {
-    on_phase(ExaminePhase::kCompiling);
+    work.Tell(ExaminePhase::kCompiling);
     absl::StatusOr<std::string> compiled = engine.Compile(wasm);
     stats.compile_ns = lap();
     if (compiled.ok()) {
       native = *std::move(compiled);
       stats.code_bytes = native.size();
-      on_phase(ExaminePhase::kInitializing);
-      Initialize(native, work, on_phase);
+      work.Tell(ExaminePhase::kInitializing);
+      Initialize(native, work);
     } else {
       work.findings.Error("COMPILE_FAILED", "", std::string(compiled.status().message()),
                           "make the module's functions smaller, or report this");
     }
   }
-  Finish(wasm.size(), &work.findings, &work.report);
-  NoteStages(work, &work.report);
+  work.report.findings = work.findings.Take();
+  NoteStages(options, &work.report);
   if (!work.report.ok()) native.clear();
   return {std::move(work.report), std::move(native)};
 }

@@ -45,15 +45,22 @@ class ExaminerTest : public ::testing::Test {
 TEST_F(ExaminerTest, GoodModulePassesEveryPart) {
   std::vector<ExaminePhase> phases;
   const std::string wasm = *wasm::Engine::WatToWasm(kGood);
-  const Examination examination = ExamineModule(
-      *engine_, wasm, options_, [&phases](ExaminePhase phase) { phases.push_back(phase); });
+  std::vector<size_t> stages;  // how many had begun
+  const Examination examination =
+      ExamineModule(*engine_, wasm, options_, [&](ExaminePhase phase, const ExamineReport& so_far) {
+        phases.push_back(phase);
+        stages.push_back(std::count_if(so_far.stages.begin(), so_far.stages.end(),
+                                       [](const StageRun& run) { return run.ran; }));
+      });
   EXPECT_TRUE(examination.report.ok());
   EXPECT_FALSE(examination.native.empty());
   EXPECT_TRUE(examination.report.stats.initialized);
   EXPECT_EQ(examination.report.stats.memory_min_bytes, 2u << 16);
   EXPECT_EQ(examination.report.engine, StrCat("wasmtime ", wasm::Engine::Version()));
   EXPECT_EQ(phases, (std::vector{ExaminePhase::kChecking, ExaminePhase::kCompiling,
-                                 ExaminePhase::kInitializing, ExaminePhase::kSampling}));
+                                 ExaminePhase::kInitializing, ExaminePhase::kSampling,
+                                 ExaminePhase::kComparing, ExaminePhase::kWeighing}));
+  EXPECT_EQ(stages, (std::vector<size_t>{1, 1, 1, 2, 3, 4}));
 }
 
 TEST_F(ExaminerTest, ReportSurvivesItsEncoding) {
@@ -258,7 +265,8 @@ TEST_F(ExaminerTest, GetCapabilitiesStandsInForTheSection) {
       (i64.or (i64.shl (i64.const 8) (i64.const 32)) (i64.const 16)))
     (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
     (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))");
-  const Examination examination = ExamineModule(*engine_, wasm, options_, [](ExaminePhase) {});
+  const Examination examination =
+      ExamineModule(*engine_, wasm, options_, [](ExaminePhase, const ExamineReport&) {});
   EXPECT_TRUE(examination.report.ok());
   EXPECT_EQ(examination.report.traits.manifest_name, "asked");
 }
@@ -282,6 +290,32 @@ TEST_F(ExaminerTest, JsonNamesWhatAToolNeeds) {
   EXPECT_THAT(json, HasSubstr("\"ok\": true"));
   EXPECT_THAT(json, HasSubstr("\"instance\": \"fresh\""));
   EXPECT_THAT(json, HasSubstr("\"file\": \"a.wasm\""));
+}
+
+TEST_F(ExaminerTest, InspectionShowsWhatIsInTheModule) {
+  const std::string wasm = *WithManifest(*wasm::Engine::WatToWasm(R"((module
+    (import "caxton" "reply" (func (param i32 i32 i32) (result i32)))
+    (memory (export "memory") 2)
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))"),
+                                         R"({"name":"a","samples":[{"content":"hi"}]})");
+  const std::string json = InspectionToJson(Check(wasm), wasm, "a.wasm");
+  for (const char* part : {"\"caxton.reply(i32, i32, i32) -> i32\"", "\"memory: memory\"",
+                           "\"handle_message(i32, i32) -> i32\"",
+                           "\"code: ", "\"custom caxton.manifest: ", "\"samples\": [",
+                           "\"content\": \"hi\"", "\"module_bytes\": "}) {
+    EXPECT_THAT(json, HasSubstr(part));
+  }
+}
+
+TEST_F(ExaminerTest, InspectionOfAHostileModuleIsBounded) {
+  std::string wat = "(module ";
+  for (int i = 0; i < 300; ++i) wat += StrCat("(import \"x\" \"f", i, "\" (func))");
+  const std::string many = *wasm::Engine::WatToWasm(wat + ")");
+  EXPECT_THAT(InspectionToJson(Check(many), many, "a.wasm"), HasSubstr("\"and 100 more\""));
+  for (const std::string& bytes : {std::string(), std::string("\0asm\1\0\0\0\xff\xff", 10)}) {
+    EXPECT_THAT(InspectionToJson(Check(bytes), bytes, "a.wasm"), HasSubstr("\"sections\": []"));
+  }
 }
 
 }  // namespace

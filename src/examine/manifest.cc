@@ -78,7 +78,8 @@ class ManifestReader final {
     for (const char* known : kNotRead) {
       if (name != known) continue;
       findings_->Warning("MANIFEST_FIELD_NOT_USED", place_,
-                         StrCat("the manifest's \"", name, "\" is not used by this release"), "");
+                         StrCat("the manifest's \"", name, "\" is not used by this release"),
+                         StrCat("give \"", name, "\" with the deployment, and remove it here"));
       return;
     }
     Unknown(name);

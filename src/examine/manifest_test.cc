@@ -78,5 +78,27 @@ TEST(ManifestTest, HostileTextIsBounded) {
   }
 }
 
+TEST(ManifestTest, LimitsAtTheirEdges) {
+  const auto good = [](const std::string& text) { return ReadText(text).findings.empty(); };
+  EXPECT_TRUE(good("{}" + std::string(kMaxManifestBytes - 2, ' ')));
+  EXPECT_FALSE(good("{}" + std::string(kMaxManifestBytes - 1, ' ')));
+  const auto nested = [](int depth) {
+    return "{\"samples\":" + std::string(depth - 1, '[') + std::string(depth - 1, ']') + "}";
+  };
+  EXPECT_TRUE(good(nested(kMaxManifestDepth)));
+  EXPECT_FALSE(good(nested(kMaxManifestDepth + 1)));
+  const auto capabilities = [](size_t count, size_t bytes) {
+    std::string list;
+    for (size_t i = 0; i < count; ++i) {
+      list += (i == 0 ? "\"" : ",\"") + std::string(bytes, 'c') + "\"";
+    }
+    return "{\"capabilities\":[" + list + "]}";
+  };
+  EXPECT_TRUE(good(capabilities(kMaxManifestItems, 1)));
+  EXPECT_FALSE(good(capabilities(kMaxManifestItems + 1, 1)));
+  EXPECT_TRUE(good(capabilities(1, kMaxCapabilityBytes)));
+  EXPECT_FALSE(good(capabilities(1, kMaxCapabilityBytes + 1)));
+}
+
 }  // namespace
 }  // namespace caxton::examine

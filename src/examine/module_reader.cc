@@ -309,6 +309,7 @@ ModuleShape ReadModule(std::string_view wasm) {
     const uint8_t id = r.Byte();
     Reader section(r.Bytes(r.U32()));
     if (!r.ok()) break;
+    c.shape.sections.push_back({id, kHeaderBytes + r.position() - begin});
     if (id == 0) {
       ReadCustom(section, begin, kHeaderBytes + r.position(), c);
     } else {

@@ -53,12 +53,18 @@ struct CustomSection {
   size_t end = 0;
 };
 
+struct Section {
+  uint8_t id = 0;    // 0: custom
+  size_t bytes = 0;  // with its head
+};
+
 struct ModuleShape {
   std::vector<Import> imports;
   std::vector<Export> exports;
   std::vector<MemoryShape> memories;  // those that the module defines
   std::vector<TableShape> tables;     // those that the module defines
   std::vector<CustomSection> customs;
+  std::vector<Section> sections;  // all, in order
   bool has_start = false;
   bool complete = false;  // all sections were read
 };

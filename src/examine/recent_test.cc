@@ -39,7 +39,8 @@ class RecentTest : public ::testing::Test {
         (func (export "agent_alloc") (param i32) (result i32) (i32.const 65536)))",
         kHandle, body, "))"));
     EXPECT_TRUE(wasm.ok()) << wasm.status();
-    return ExamineModule(*engine_, *wasm, options_, [](ExaminePhase) {}).report;
+    return ExamineModule(*engine_, *wasm, options_, [](ExaminePhase, const ExamineReport&) {})
+        .report;
   }
   void Recent(int count) {
     for (int i = 0; i < count; ++i) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <nlohmann/json.hpp>
+#include "report_json.h"
 
 #include "caxton/examine/examiner.h"
 
@@ -80,7 +80,7 @@ ordered_json StatsToJson(const ModuleStats& stats) {
 
 }  // namespace
 
-std::string ReportToJson(const ExamineReport& report, std::string_view file) {
+ordered_json ReportObject(const ExamineReport& report, std::string_view file) {
   ordered_json out;
   out["file"] = std::string(file);
   out["ok"] = report.ok();
@@ -91,7 +91,15 @@ std::string ReportToJson(const ExamineReport& report, std::string_view file) {
   out["engine"] = report.engine;
   out["engine_config"] = report.engine_config;
   if (!report.log.empty()) out["log"] = report.log;
-  return out.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+  return out;
+}
+
+std::string ToText(const ordered_json& value) {
+  return value.dump(2, ' ', false, ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string ReportToJson(const ExamineReport& report, std::string_view file) {
+  return ToText(ReportObject(report, file));
 }
 
 }  // namespace caxton::examine

@@ -31,12 +31,12 @@ void JudgeResources(const ModuleStats& stats, int64_t memory_limit, Findings* fi
         StrCat("the agent used up to ", peak, " of ", limit, " bytes over the sample messages"),
         StrCat("give it --memory ", recommended, "Mi"));
   }
-  std::string text =
-      StrCat("over ", stats.samples, " samples: at most ", peak, " bytes of memory, ",
-             stats.max_fuel, " instructions and ", stats.max_step_ns / 1000,
-             " us a message; start-up ", stats.init_fuel, " instructions; native code ",
-             stats.code_bytes, " bytes; ", stats.sends, " messages sent for ",
-             stats.samples_handled, " handled. Recommended: --memory ", recommended, "Mi");
+  std::string text = StrCat(
+      "over ", stats.samples, " samples: at most ", peak, " bytes of memory, ", stats.max_fuel,
+      " instructions and ", stats.max_step_ns / 1000, " us a message; start-up ",
+      stats.init_ns / 1000, " us and ", stats.init_fuel, " instructions; native code ",
+      stats.code_bytes, " bytes; ", stats.sends, " messages sent for ", stats.samples_handled,
+      " handled. Recommended: --memory ", recommended, "Mi");
   findings->Note("RESOURCES", "resources", std::move(text));
 }
 

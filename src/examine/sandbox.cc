@@ -47,11 +47,11 @@ class Sandbox final {
   std::vector<SampleRun> Run(const std::vector<Sample>& samples) {
     std::vector<SampleRun> runs;
     stats_->deterministic = true;
-    size_t skipped = 0;
+    size_t skipped = 0, own_skipped = 0;
     bool only_right_refusals = true;  // what is hostile may be rejected: that is right
     for (const Sample& sample : samples) {
       if (options_.clock.MonoNanos() >= end_ns_) {
-        ++skipped;
+        ++(sample.own ? own_skipped : skipped);
         continue;
       }
       StepResult result = Step(sample);
@@ -64,6 +64,7 @@ class Sandbox final {
         only_right_refusals = false;
       }
     }
+    if (own_skipped > 0) OwnSkipped(own_skipped);
     if (skipped > 0) Skipped(skipped);
     if (stats_->samples > 0 && stats_->samples_handled == 0 && !only_right_refusals) {
       stats_->deterministic = false;
@@ -105,8 +106,8 @@ class Sandbox final {
       case StepOutcome::kDeadline:
       case StepOutcome::kOutOfFuel:
         return StrCat("end the loop that the backtrace shows: a sample may take ",
-                      kSampleLimitNs / kNanosPerMilli, " ms and ", kSampleFuel,
-                      " instructions, its initialization included");
+                      kSampleLimitNs / kNanosPerMilli, " ms, its initialization included, and ",
+                      kSampleFuel, " instructions");
       case StepOutcome::kMemoryLimit:
         return "use less memory, or raise resources.memory";
       case StepOutcome::kOverLimit:
@@ -125,6 +126,15 @@ class Sandbox final {
         "NOT_DETERMINISTIC", StrCat("sample ", Shown(sample.name)),
         StrCat("two runs with the same message, clock and random bytes differ in ", what),
         "take time and randomness from the host only");
+  }
+
+  // The stage passes only where each of the manifest's own was seen to be handled.
+  void OwnSkipped(size_t count) {
+    findings_->Error(
+        "SAMPLES_SKIPPED", "samples",
+        StrCat(count, " of the manifest's own samples were not run: the stage may take ",
+               kSandboxLimitNs / kNanosPerMilli, " ms"),
+        "let the agent handle its samples sooner, or give fewer of them");
   }
 
   void Skipped(size_t count) {

@@ -41,7 +41,8 @@ class SandboxTest : public ::testing::Test {
     EXPECT_TRUE(wasm.ok()) << wasm.status();
     const auto packed = WithManifest(*wasm, manifest);
     EXPECT_TRUE(packed.ok()) << packed.status();
-    return ExamineModule(*engine_, *packed, options_, [](ExaminePhase) {}).report;
+    return ExamineModule(*engine_, *packed, options_, [](ExaminePhase, const ExamineReport&) {})
+        .report;
   }
   static std::vector<std::string> Codes(const ExamineReport& report) {
     std::vector<std::string> codes;

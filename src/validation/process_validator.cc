@@ -19,6 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
+#include "caxton/ipc/compile_end.h"
 #include "caxton/ipc/frames.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
@@ -316,12 +317,12 @@ absl::Status ProcessValidator::StartChild(Job& job, std::string_view wasm) {
 }
 
 void ProcessValidator::Finish(Job& job, const platform::ExitStatus& exit) {
-  ChildEnd end{.exit = exit,
-               .timed_out = job.timed_out,
-               .limit_ns = job.limit_ns,
-               .memory_limit_bytes = job.memory_limit_bytes,
-               .cpu_limit_seconds = options_.cpu_limit_seconds};
-  if (auto bytes = platform::ReadFd(job.report.get(), kMaxExamineReportBytes + 1); bytes.ok()) {
+  ipc::ChildEnd end{.exit = exit,
+                    .timed_out = job.timed_out,
+                    .limit_ns = job.limit_ns,
+                    .memory_limit_bytes = job.memory_limit_bytes,
+                    .cpu_limit_seconds = options_.cpu_limit_seconds};
+  if (auto bytes = platform::ReadFd(job.report.get(), ipc::kMaxCompileReportBytes); bytes.ok()) {
     end.report = *std::move(bytes);
   }
   if (auto usage = job.cgroup->Usage(); usage.ok()) end.out_of_memory = usage->oom_kills > 0;
@@ -329,7 +330,7 @@ void ProcessValidator::Finish(Job& job, const platform::ExitStatus& exit) {
   const bool foul = !exit.exited && exit.signal == SIGKILL && !end.timed_out && !end.out_of_memory;
   if (foul && job.attempts < kMaxAttempts) return Begin(std::move(job));
   bool native = false;
-  const auto examined = JudgeEnd(end, &native);
+  const auto examined = ipc::JudgeEnd(end, &native);
   if (!examined.ok()) return job.done(examined.status());
   if (native) {
     if (absl::Status kept = Keep(job, *examined); !kept.ok()) return job.done(kept);

@@ -87,9 +87,10 @@ absl::StatusOr<Command> ParseCompile(Arguments arguments) {
   return Command(command);
 }
 
-absl::StatusOr<Command> ParseInspect(Arguments arguments, bool initialize) {
-  InspectCommand command;
-  command.initialize = initialize;
+// --inspect and --validate
+template <typename FileCommand>
+absl::StatusOr<Command> ParseFileMode(Arguments arguments) {
+  FileCommand command;
   command.jail = !arguments.TakeFlag("--no-jail");
   const auto path = arguments.TakeFirst();
   if (!path.has_value()) return absl::InvalidArgumentError("which FILE.wasm?");
@@ -103,7 +104,7 @@ absl::StatusOr<Command> ParsePackage(Arguments arguments) {
   const auto out = arguments.TakeValue("-o");
   const auto module = arguments.TakeFirst();
   if (!manifest.has_value() || !out.has_value() || !module.has_value()) {
-    return absl::InvalidArgumentError("--package needs FILE.wasm, --manifest M.json and -o OUT");
+    return absl::InvalidArgumentError("--package needs FILE.wasm, --manifest M and -o OUT");
   }
   RETURN_IF_ERROR(arguments.Finish());
   return Command(PackageCommand{*module, *manifest, *out});
@@ -117,8 +118,8 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argumen
   Arguments rest({arguments.begin() + 1, arguments.end()});
   if (mode == "--run") return ParseRun(std::move(rest));
   if (mode == "--compile") return ParseCompile(std::move(rest));
-  if (mode == "--inspect") return ParseInspect(std::move(rest), /*initialize=*/false);
-  if (mode == "--validate") return ParseInspect(std::move(rest), /*initialize=*/true);
+  if (mode == "--inspect") return ParseFileMode<InspectCommand>(std::move(rest));
+  if (mode == "--validate") return ParseFileMode<ValidateCommand>(std::move(rest));
   if (mode == "--package") return ParsePackage(std::move(rest));
   if (mode == "--version" || mode == "--help") {
     RETURN_IF_ERROR(rest.Finish());
@@ -132,9 +133,10 @@ std::string UsageText() {
   return R"(caxton-worker runs and examines agents for the Caxton server.
 
   --inspect FILE.wasm       static checks, as JSON
-  --validate FILE.wasm      the same, then compiles and initializes it
-  --package FILE.wasm --manifest M.json -o OUT.wasm
-                            puts the manifest into the module
+  --validate FILE.wasm      all four stages, in a child with limits; as JSON
+  --package FILE.wasm --manifest M -o OUT.wasm
+                            puts the manifest into the module; M.yaml and M.yml are
+                            YAML, everything else JSON
   --version                 versions of the worker and its engine
   --run, --compile          started by the server, with descriptors
 )";

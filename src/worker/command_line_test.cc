@@ -38,8 +38,7 @@ TEST(CommandLineTest, FileModes) {
   const auto inspect = ParseCommandLine({"--inspect", "a.wasm"});
   ASSERT_TRUE(inspect.ok());
   EXPECT_EQ(std::get<InspectCommand>(*inspect).path, "a.wasm");
-  EXPECT_FALSE(std::get<InspectCommand>(*inspect).initialize);
-  EXPECT_TRUE(std::get<InspectCommand>(*ParseCommandLine({"--validate", "a.wasm"})).initialize);
+  EXPECT_EQ(std::get<ValidateCommand>(*ParseCommandLine({"--validate", "a.wasm"})).path, "a.wasm");
   const auto package =
       ParseCommandLine({"--package", "a.wasm", "--manifest", "m.json", "-o", "b.wasm"});
   ASSERT_TRUE(package.ok());

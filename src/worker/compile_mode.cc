@@ -7,6 +7,7 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
+#include "caxton/ipc/compile_end.h"
 #include "caxton/ipc/frames.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/model/examine_report.h"
@@ -23,9 +24,8 @@ namespace {
 using ipc::CompilePhase;
 using ipc::WorkerExit;
 
-absl::Status WritePhase(CompilePhase phase) {
-  const char byte = static_cast<char>(phase);
-  return platform::PwriteAll(ipc::kCompileReportFd, 0, std::string_view(&byte, 1));
+absl::Status Write(CompilePhase phase, const ExamineReport& report) {
+  return ipc::WriteCompileReport(ipc::kCompileReportFd, phase, report);
 }
 
 CompilePhase PhaseOf(examine::ExaminePhase phase) {
@@ -38,6 +38,10 @@ CompilePhase PhaseOf(examine::ExaminePhase phase) {
       return CompilePhase::kInitializing;
     case examine::ExaminePhase::kSampling:
       return CompilePhase::kSampling;
+    case examine::ExaminePhase::kComparing:
+      return CompilePhase::kComparing;
+    case examine::ExaminePhase::kWeighing:
+      return CompilePhase::kWeighing;
   }
   return CompilePhase::kStarting;
 }
@@ -65,23 +69,22 @@ absl::StatusOr<examine::Examination> Examine() {
                    platform::ReadFd(ipc::kCompileModuleFd, kMaxModuleBytes));
   ASSIGN_OR_RETURN(const auto engine, wasm::Engine::Create({}));
   absl::Status written;
-  examine::Examination examination = examine::ExamineModule(
-      *engine, module, options,
-      [&written](examine::ExaminePhase phase) { written.Update(WritePhase(PhaseOf(phase))); });
+  examine::Examination examination =
+      examine::ExamineModule(*engine, module, options,
+                             [&written](examine::ExaminePhase phase, const ExamineReport& so_far) {
+                               written.Update(Write(PhaseOf(phase), so_far));
+                             });
   RETURN_IF_ERROR(written);
   return examination;
 }
 
 absl::StatusOr<WorkerExit> Compile() {
-  RETURN_IF_ERROR(WritePhase(CompilePhase::kStarting));
+  RETURN_IF_ERROR(Write(CompilePhase::kStarting, {}));
   ASSIGN_OR_RETURN(const examine::Examination examination, Examine());
   if (!examination.native.empty()) {
     RETURN_IF_ERROR(platform::PwriteAll(ipc::kCompileCodeFd, 0, examination.native));
   }
-  std::string report;
-  EncodeExamineReport(examination.report, &report);
-  RETURN_IF_ERROR(platform::PwriteAll(ipc::kCompileReportFd, 1, report));
-  RETURN_IF_ERROR(WritePhase(CompilePhase::kDone));
+  RETURN_IF_ERROR(Write(CompilePhase::kDone, examination.report));
   return examination.report.ok() ? WorkerExit::kDone : WorkerExit::kRejected;
 }
 

@@ -25,17 +25,27 @@ using ipc::WorkerExit;
 
 constexpr int kModuleFd = 3;  // the only descriptor that goes into the jail
 
-absl::StatusOr<ExamineReport> Examine(const InspectCommand& command, int fd) {
+struct Inspection {
+  ExamineReport report;
+  std::string module;
+};
+
+absl::StatusOr<Inspection> Inspect(int fd) {
   const SystemClock clock;
   examine::ExamineOptions options;
   options.clock = &clock;
-  options.init_limit_ns = kDefaultInitLimitNs;
   ASSIGN_OR_RETURN(const size_t size, platform::FdSize(fd));
-  if (size > kMaxModuleBytes) return examine::TooLarge(size);
-  ASSIGN_OR_RETURN(const std::string module, platform::ReadFd(fd, kMaxModuleBytes));
+  if (size > kMaxModuleBytes) return Inspection{examine::TooLarge(size), ""};
+  ASSIGN_OR_RETURN(std::string module, platform::ReadFd(fd, kMaxModuleBytes));
   ASSIGN_OR_RETURN(const auto engine, wasm::Engine::Create({}));
-  if (!command.initialize) return examine::CheckModule(*engine, module, options);
-  return examine::ExamineModule(*engine, module, options, [](examine::ExaminePhase) {}).report;
+  ExamineReport report = examine::CheckModule(*engine, module, options);
+  return Inspection{std::move(report), std::move(module)};
+}
+
+absl::StatusOr<std::string> ReadManifest(const std::string& path) {
+  ASSIGN_OR_RETURN(std::string text, platform::ReadFile(path, examine::kMaxManifestBytes));
+  if (!path.ends_with(".yaml") && !path.ends_with(".yml")) return text;
+  return examine::ManifestFromYaml(text, path);
 }
 
 }  // namespace
@@ -54,12 +64,13 @@ WorkerExit InspectMode(const InspectCommand& command) {
   if (!limited.ok()) return Complain(limited, WorkerExit::kFailed);
   const auto jail = EnterJailFor(command.jail, kModuleFd + 1, platform::Filter::kCompiler);
   if (!jail.ok()) return Complain(jail.status(), WorkerExit::kFailed);
-  const absl::StatusOr<ExamineReport> report = Examine(command, module.get());
-  if (!report.ok()) {
-    return Complain(Annotate(report.status(), command.path), WorkerExit::kFailed);
+  const absl::StatusOr<Inspection> inspection = Inspect(module.get());
+  if (!inspection.ok()) {
+    return Complain(Annotate(inspection.status(), command.path), WorkerExit::kFailed);
   }
-  Print(examine::ReportToJson(*report, command.path));
-  return report->ok() ? WorkerExit::kDone : WorkerExit::kRejected;
+  const auto& [report, bytes] = *inspection;
+  Print(examine::InspectionToJson(report, bytes, command.path));
+  return report.ok() ? WorkerExit::kDone : WorkerExit::kRejected;
 }
 
 // Not jailed: it writes a file, and looks at a module with our own reader only.
@@ -67,8 +78,7 @@ WorkerExit PackageMode(const PackageCommand& command) {
   const auto package = [&command]() -> absl::Status {
     ASSIGN_OR_RETURN(const std::string module,
                      platform::ReadFile(command.module_path, kMaxModuleBytes));
-    ASSIGN_OR_RETURN(const std::string manifest,
-                     platform::ReadFile(command.manifest_path, examine::kMaxManifestBytes));
+    ASSIGN_OR_RETURN(const std::string manifest, ReadManifest(command.manifest_path));
     ASSIGN_OR_RETURN(const std::string out, examine::WithManifest(module, manifest));
     return platform::WriteFileAtomic(command.out_path, out);
   };

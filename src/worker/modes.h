@@ -16,6 +16,7 @@ namespace caxton::worker {
 ipc::WorkerExit RunMode(const ipc::RunCommand& command);
 ipc::WorkerExit CompileMode(const ipc::CompileCommand& command);
 ipc::WorkerExit InspectMode(const InspectCommand& command);
+ipc::WorkerExit ValidateMode(const ValidateCommand& command);
 ipc::WorkerExit PackageMode(const PackageCommand& command);
 ipc::WorkerExit VersionMode();
 

@@ -34,6 +34,8 @@ WorkerExit RunWorkerProcess(const std::vector<std::string>& arguments) {
           return CompileMode(mode);
         } else if constexpr (std::is_same_v<Mode, InspectCommand>) {
           return InspectMode(mode);
+        } else if constexpr (std::is_same_v<Mode, ValidateCommand>) {
+          return ValidateMode(mode);
         } else if constexpr (std::is_same_v<Mode, PackageCommand>) {
           return PackageMode(mode);
         } else if constexpr (std::is_same_v<Mode, VersionCommand>) {

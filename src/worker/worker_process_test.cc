@@ -9,6 +9,7 @@
 
 #include <string>
 
+#include "caxton/ipc/compile_end.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
 #include "caxton/model/examine_report.h"
@@ -32,7 +33,8 @@ struct Compiled {
   platform::UniqueFd code;
 
   ExamineReport report() const {
-    return *DecodeExamineReport(std::string_view(report_bytes).substr(1));
+    return *DecodeExamineReport(
+        std::string_view(report_bytes).substr(ipc::kCompileReportHeadBytes));
   }
   ipc::CompilePhase phase() const { return static_cast<ipc::CompilePhase>(report_bytes.at(0)); }
 };
@@ -219,18 +221,27 @@ TEST(WorkerProcessTest, PackagesInspectsAndValidatesFiles) {
   ASSERT_TRUE(platform::WriteFileAtomic(module, *wasm::Engine::WatToWasm(kObedientWat)).ok());
   ASSERT_TRUE(platform::WriteFileAtomic(manifest, R"({"name":"obedient"})").ok());
   EXPECT_TRUE(RunOnFiles({"--package", module, "--manifest", manifest, "-o", out}).first.success());
+  const std::string yaml = dir + "worker_process_test.yaml";
+  ASSERT_TRUE(
+      platform::WriteFileAtomic(yaml, "name: obedient\nsamples: [{ content: echo }]\n").ok());
+  EXPECT_TRUE(RunOnFiles({"--package", module, "--manifest", yaml, "-o", out}).first.success());
   const auto [inspected, json] = RunOnFiles({"--inspect", out});
   EXPECT_TRUE(inspected.success()) << inspected.ToString();
   EXPECT_THAT(json, HasSubstr("\"name\": \"obedient\""));
+  EXPECT_THAT(json, HasSubstr("\"content\": \"echo\""));
+  EXPECT_THAT(json, HasSubstr("caxton.reply(i32, i32, i32) -> i32"));
   EXPECT_THAT(json, HasSubstr("\"initialized\": false"));
   const auto [validated, more] = RunOnFiles({"--validate", out});
   EXPECT_TRUE(validated.success()) << validated.ToString();
   EXPECT_THAT(more, HasSubstr("\"initialized\": true"));
+  ASSERT_TRUE(platform::WriteFileAtomic(yaml, "name: &a [*a]\n").ok());
+  EXPECT_EQ(RunOnFiles({"--package", module, "--manifest", yaml, "-o", out}).first.code,
+            static_cast<int>(ipc::WorkerExit::kRejected));
   EXPECT_EQ(RunOnFiles({"--inspect", manifest}).first.code,
             static_cast<int>(ipc::WorkerExit::kRejected));
   EXPECT_EQ(RunOnFiles({"--inspect", dir + "no-such-file"}).first.code,
             static_cast<int>(ipc::WorkerExit::kFailed));
-  for (const std::string& path : {module, manifest, out}) {
+  for (const std::string& path : {module, manifest, yaml, out}) {
     EXPECT_TRUE(platform::RemoveFile(path).ok());
   }
 }

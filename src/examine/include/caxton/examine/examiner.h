@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/status/statusor.h"
 #include "caxton/base/clock.h"
 #include "caxton/model/envelope.h"
 #include "caxton/model/examine_report.h"
@@ -41,8 +42,18 @@ ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
 // The report on a file that is too large to be read at all.
 ExamineReport TooLarge(uint64_t bytes);
 
-// What ExamineModule is about to do.
-enum class ExaminePhase : uint8_t { kChecking, kCompiling, kInitializing, kSampling };
+// What ExamineModule is about to do; the first three belong to the static stage.
+enum class ExaminePhase : uint8_t {
+  kChecking,
+  kCompiling,
+  kInitializing,
+  kSampling,
+  kComparing,
+  kWeighing
+};
+// Told before each part, with what is known by then: if the process does not survive the part, that
+// is what stays. The report is the callee's for the time of the call.
+using OnPhase = absl::FunctionRef<void(ExaminePhase, const ExamineReport& so_far)>;
 
 struct Examination {
   ExamineReport report;
@@ -51,16 +62,23 @@ struct Examination {
 
 // All four stages: CheckModule, compilation and one initialized instance (static), then sandbox,
 // contracts and resources. A stage that fails keeps the later ones from running, and they say so.
-// `on_phase` is called before each part.
 Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
-                          const ExamineOptions& options,
-                          absl::FunctionRef<void(ExaminePhase)> on_phase);
+                          const ExamineOptions& options, OnPhase on_phase);
 
 // `report` as one JSON object, indented, with a newline at the end; `file` is shown in it.
 std::string ReportToJson(const ExamineReport& report, std::string_view file);
 
+// The same with what is in the module beside it: imports and exports by name and type, sections
+// with their sizes, the whole manifest. Each list is bounded (kMaxShownItems).
+std::string InspectionToJson(const ExamineReport& report, std::string_view wasm,
+                             std::string_view file);
+
 // `wasm` with `manifest_json` in the custom section caxton.manifest, in place of one that is there.
 // Both are checked; the errors say what to do.
 absl::StatusOr<std::string> WithManifest(std::string_view wasm, std::string_view manifest_json);
+
+// A manifest in YAML as JSON, for WithManifest; unchecked but for the limits of a manifest. Errors
+// name `file`, line and column.
+absl::StatusOr<std::string> ManifestFromYaml(std::string_view yaml, std::string_view file);
 
 }  // namespace caxton::examine

@@ -47,5 +47,6 @@ inline constexpr size_t kMaxShownNameBytes = 100;   // of an import or export, i
 // module, and up to as many modules; the others are summed up, with some of their names.
 inline constexpr size_t kMaxListedImports = 10;
 inline constexpr size_t kMaxSummedImportNames = 20;
+inline constexpr size_t kMaxShownItems = 200;  // of each list of an inspection
 
 }  // namespace caxton::examine

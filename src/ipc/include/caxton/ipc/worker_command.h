@@ -35,11 +35,11 @@ struct RunCommand {
 // Mode compile: examines the module, compiles it and initializes one instance of it.
 //   exit 0: kCompileCodeFd holds the native code, kCompileReportFd a report without errors
 //   exit 3: the report has at least one error; there is no native code
-//   else, or a signal: the report's first byte tells what it was doing
+//   else, or a signal: the report tells what it was doing, and what was known by then
 inline constexpr int kCompileModuleFd = 3;  // the .wasm, readable from offset 0
 inline constexpr int kCompileConfigFd = 4;  // EncodeConfigure(): name, limits, settings, seed, time
 inline constexpr int kCompileCodeFd = 5;    // empty memfd, not sealed; the parent seals and hashes
-inline constexpr int kCompileReportFd = 6;  // empty memfd: a CompilePhase, then EncodeExamineReport
+inline constexpr int kCompileReportFd = 6;  // empty memfd: see caxton/ipc/compile_end.h
 inline constexpr int kCompileRecentFd = 7;  // EncodeRecentMessages()
 inline constexpr int kCompileLastFd = kCompileRecentFd;
 struct CompileCommand {
@@ -48,14 +48,16 @@ struct CompileCommand {
   bool jail = true;
 };
 
-// First byte of the report: what the child is, or was, doing.
+// What the child is, or was, doing.
 enum class CompilePhase : uint8_t {
   kStarting = 0,
   kChecking = 1,      // static checks
   kCompiling = 2,     // to native code
   kInitializing = 3,  // the module's own code runs: start, _initialize, agent_init
-  kSampling = 4,      // it handles sample messages
-  kDone = 5,          // the report is complete
+  kSampling = 4,      // it handles sample messages: the stage sandbox
+  kComparing = 5,     // the stage contracts
+  kWeighing = 6,      // the stage resources
+  kDone = 7,          // the report is complete
 };
 
 // argv[0] is `program`.

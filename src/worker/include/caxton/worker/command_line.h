@@ -13,11 +13,15 @@
 
 namespace caxton::worker {
 
-// `initialize` false: static checks only (--inspect); true: compile and initialize as well
-// (--validate).
+// Static checks only.
 struct InspectCommand {
   std::string path;
-  bool initialize = false;
+  bool jail = true;
+};
+
+// All four stages, in a child.
+struct ValidateCommand {
+  std::string path;
   bool jail = true;
 };
 
@@ -28,8 +32,8 @@ struct PackageCommand {
 struct VersionCommand {};
 struct HelpCommand {};
 
-using Command = std::variant<ipc::RunCommand, ipc::CompileCommand, InspectCommand, PackageCommand,
-                             VersionCommand, HelpCommand>;
+using Command = std::variant<ipc::RunCommand, ipc::CompileCommand, InspectCommand, ValidateCommand,
+                             PackageCommand, VersionCommand, HelpCommand>;
 
 // `arguments` without the program's name. Errors name the argument.
 absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& arguments);

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "caxton/model/limits.h"
+
 namespace caxton::worker {
 
 inline constexpr int64_t kConfigureLimitNs = 30'000'000'000;  // from the start to the first frame
@@ -19,8 +21,13 @@ inline constexpr int64_t kShutdownLimitNs = 100'000'000;  // of agent_shutdown
 inline constexpr int64_t kDefaultInitLimitNs = 2'000'000'000;
 inline constexpr size_t kMaxConfigureBytes = 32 << 20;  // in compile mode; the settings
 inline constexpr size_t kMaxRecentFileBytes = 2 << 20;  // in compile mode; recent messages
-inline constexpr int64_t kInspectDataLimitBytes = int64_t{2} << 30;  // of --inspect and --validate
+inline constexpr int64_t kInspectDataLimitBytes = int64_t{2} << 30;
 inline constexpr int64_t kInspectCpuLimitSeconds = 60;
+// Of the child of --validate: what the server gives it where the request says nothing else.
+inline constexpr int kValidateLimitMs = 30'000;
+inline constexpr int64_t kValidateDataLimitBytes = (int64_t{1} << 30) + kDefaultAgentMemoryBytes;
+inline constexpr int64_t kValidateCpuLimitSeconds = 120;
+inline constexpr size_t kValidateCodeLimitBytes = size_t{1} << 30;
 // Pool slots beside the prepared ones: the instance that runs, and one that is being dropped.
 inline constexpr uint32_t kExtraSlots = 2;
 

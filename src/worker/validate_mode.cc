@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// caxton-worker --validate FILE: what the server does with a module, without one. The module is
+// examined in a child (--compile), so that one that ends its examiner is told as a finding, too.
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include <string>
+#include <utility>
+
+#include "caxton/base/clock.h"
+#include "caxton/base/status.h"
+#include "caxton/examine/examiner.h"
+#include "caxton/ipc/compile_end.h"
+#include "caxton/ipc/frames.h"
+#include "caxton/ipc/recent_messages.h"
+#include "caxton/platform/file.h"
+#include "caxton/platform/memfd.h"
+#include "caxton/platform/process.h"
+#include "caxton/worker/limits.h"
+#include "modes.h"
+
+namespace caxton::worker {
+namespace {
+
+using ipc::WorkerExit;
+
+constexpr char kThisProgram[] = "/proc/self/exe";
+
+// What the child is told of a revision that does not exist: the defaults.
+absl::StatusOr<platform::UniqueFd> DefaultConfig() {
+  ipc::Configure configure;
+  configure.init_deadline_ns = kDefaultInitLimitNs;
+  std::string bytes;
+  ipc::EncodeConfigure(configure, &bytes);
+  return platform::MemfdWithContent("validate-config", bytes);
+}
+
+absl::Status AwaitEnd(const platform::Child& child, ipc::ChildEnd* end) {
+  ASSIGN_OR_RETURN(auto ended, platform::WaitChild(child, kValidateLimitMs));
+  if (!ended.has_value()) {
+    end->timed_out = true;
+    RETURN_IF_ERROR(platform::KillChild(child, SIGKILL));
+    ASSIGN_OR_RETURN(ended, platform::WaitChild(child, -1));
+  }
+  end->exit = *ended;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ExamineReport> Validate(const ValidateCommand& command) {
+  ASSIGN_OR_RETURN(const platform::UniqueFd module,
+                   platform::OpenFile(command.path, O_RDONLY | O_CLOEXEC));
+  ASSIGN_OR_RETURN(const platform::UniqueFd config, DefaultConfig());
+  ASSIGN_OR_RETURN(const platform::UniqueFd recent,
+                   platform::MemfdWithContent("validate-recent", ipc::EncodeRecentMessages({})));
+  ASSIGN_OR_RETURN(const platform::UniqueFd code, platform::CreateMemfd("validate-code", 0));
+  ASSIGN_OR_RETURN(const platform::UniqueFd report, platform::CreateMemfd("validate-report", 0));
+  platform::SpawnOptions options;
+  options.path = kThisProgram;
+  options.argv = ipc::CommandLine("caxton-worker",
+                                  ipc::CompileCommand{.data_limit_bytes = kValidateDataLimitBytes,
+                                                      .cpu_limit_seconds = kValidateCpuLimitSeconds,
+                                                      .jail = command.jail});
+  options.fds = {{module.get(), ipc::kCompileModuleFd},
+                 {config.get(), ipc::kCompileConfigFd},
+                 {code.get(), ipc::kCompileCodeFd},
+                 {report.get(), ipc::kCompileReportFd},
+                 {recent.get(), ipc::kCompileRecentFd}};
+  options.rlimits = {{RLIMIT_CORE, 0, 0},
+                     {RLIMIT_FSIZE, kValidateCodeLimitBytes, kValidateCodeLimitBytes}};
+  ASSIGN_OR_RETURN(const platform::Child child, platform::Spawn(options));
+  ipc::ChildEnd end{.limit_ns = kValidateLimitMs * kNanosPerMilli,
+                    .memory_limit_bytes = kValidateDataLimitBytes,
+                    .cpu_limit_seconds = kValidateCpuLimitSeconds};
+  RETURN_IF_ERROR(AwaitEnd(child, &end));
+  ASSIGN_OR_RETURN(end.report, platform::ReadFd(report.get(), ipc::kMaxCompileReportBytes));
+  bool native = false;
+  return ipc::JudgeEnd(end, &native);
+}
+
+}  // namespace
+
+WorkerExit ValidateMode(const ValidateCommand& command) {
+  const absl::StatusOr<ExamineReport> report = Validate(command);
+  if (!report.ok()) {
+    return Complain(Annotate(report.status(), command.path), WorkerExit::kFailed);
+  }
+  Print(examine::ReportToJson(*report, command.path));
+  return report->ok() ? WorkerExit::kDone : WorkerExit::kRejected;
+}
+
+}  // namespace caxton::worker
