@@ -4,7 +4,7 @@
 // with "ok". The table is in README.md.
 #include "caxton.h"
 
-enum { kMaxMode = 64, kPage = 64 * 1024, kLogLine = 1024, kLogLines = 100 };
+enum { kMaxMode = 64, kPage = 64 * 1024, kLogLine = 1024, kLogLines = 100, kPart = 512 * 1024 };
 
 static int32_t Loop(void) {
   for (volatile uint32_t i = 0;; ++i) {
@@ -28,6 +28,28 @@ static __attribute__((noinline)) int32_t Recurse(const volatile char* above) {
   return Recurse(frame) + frame[0];
 }
 
+// Nothing of a call lies in memory, so that it is the engine's own stack that overflows; through a
+// volatile pointer, so that no compiler makes a loop of it.
+static int32_t (*volatile deeper)(int32_t depth);
+static int32_t Deeper(int32_t depth) { return deeper(depth + 1) + 1; }
+static int32_t RecurseOnTheStack(void) {
+  deeper = Deeper;
+  return Deeper(0);
+}
+
+static int32_t LoopOfCalls(void) {
+  for (;;) caxton_now();
+}
+
+// Kept where instances are reused: each message makes it larger.
+static int32_t Leak(void) {
+  char* block = malloc(1u << 20);
+  if (block == NULL) abort();
+  for (uint32_t i = 0; i < 1u << 20; i += 4096) ((volatile char*)block)[i] = 1;
+  caxton_reply_text(CAXTON_INFORM, "ok");
+  return CAXTON_HANDLED;
+}
+
 static int32_t Divide(void) {
   volatile int32_t dividend = 100, zero = 0;
   return dividend / zero;
@@ -45,23 +67,45 @@ static int32_t BigReply(void) {
   return result == CAXTON_LIMIT ? CAXTON_HANDLED : 22;
 }
 
-// Sends to the agent that the setting `peer` names (default "sink") until the host says no, and
-// answers how often.
-static int32_t Spam(void) {
-  char peer[kMaxMode], answer[4];
+// "064"
+static int32_t Answer(uint32_t number) {
+  char answer[3];
+  answer[0] = (char)('0' + number / 100);
+  answer[1] = (char)('0' + number / 10 % 10);
+  answer[2] = (char)('0' + number % 10);
+  caxton_reply(CAXTON_INFORM, answer, sizeof(answer));
+  return CAXTON_HANDLED;
+}
+
+// Sends `content` to the agent that the setting `peer` names (default "sink") until the host says
+// no, and answers how often.
+static int32_t SendUntilRefused(caxton_bytes content) {
+  char peer[kMaxMode];
   const caxton_bytes to = caxton_setting("peer", peer, sizeof(peer), "sink");
   uint32_t sent = 0;
   while (sent < 999) {
     const int32_t message = caxton_new(to, CAXTON_INFORM);
-    caxton_set(message, CAXTON_FIELD_CONTENT, caxton_text("spam"));
+    if (caxton_set(message, CAXTON_FIELD_CONTENT, content) != 0) break;
     if (caxton_message_send(message) != 0) break;
     ++sent;
   }
-  answer[0] = (char)('0' + sent / 100);
-  answer[1] = (char)('0' + sent / 10 % 10);
-  answer[2] = (char)('0' + sent % 10);
-  caxton_reply(CAXTON_INFORM, answer, 3);
-  return CAXTON_HANDLED;
+  return Answer(sent);
+}
+
+static int32_t Spam(void) { return SendUntilRefused(caxton_text("spam")); }
+
+static int32_t SendMuch(void) {
+  static char part[kPart];
+  memset(part, 'x', sizeof(part));
+  const caxton_bytes content = {part, sizeof(part)};
+  return SendUntilRefused(content);
+}
+
+// Begins messages, and sends none of them, until the host says no.
+static int32_t BeginUntilRefused(void) {
+  uint32_t open = 0;
+  while (open < 999 && caxton_new(caxton_text("sink"), CAXTON_INFORM) > 0) ++open;
+  return Answer(open);
 }
 
 static int32_t LogSpam(void) {
@@ -91,7 +135,10 @@ CAXTON_HANDLE_MESSAGE(content) {
   if (mode.size == 0) mode = content;
   if (caxton_equal(mode, caxton_text("loop"))) return Loop();
   if (caxton_equal(mode, caxton_text("bomb"))) return Bomb();
+  if (caxton_equal(mode, caxton_text("loop-of-calls"))) return LoopOfCalls();
+  if (caxton_equal(mode, caxton_text("leak"))) return Leak();
   if (caxton_equal(mode, caxton_text("recurse"))) return Recurse("");
+  if (caxton_equal(mode, caxton_text("recurse-on-the-stack"))) return RecurseOnTheStack();
   if (caxton_equal(mode, caxton_text("trap"))) __builtin_trap();
   if (caxton_equal(mode, caxton_text("divide"))) return Divide();
   if (caxton_equal(mode, caxton_text("bounds"))) return OutOfBounds();
@@ -102,6 +149,8 @@ CAXTON_HANDLE_MESSAGE(content) {
   if (caxton_equal(mode, caxton_text("exit"))) exit(3);
   if (caxton_equal(mode, caxton_text("big-reply"))) return BigReply();
   if (caxton_equal(mode, caxton_text("spam"))) return Spam();
+  if (caxton_equal(mode, caxton_text("send-much"))) return SendMuch();
+  if (caxton_equal(mode, caxton_text("open"))) return BeginUntilRefused();
   if (caxton_equal(mode, caxton_text("log-spam"))) return LogSpam();
   if (caxton_equal(mode, caxton_text("half-done"))) return HalfDone();
   if (caxton_equal(mode, caxton_text("failure"))) {

@@ -1,0 +1,10 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; get_capabilities traps.
+(module
+  (memory (export "memory") 32)
+  (func (export "get_capabilities") (result i64)
+    (unreachable))
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 65536))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0)))

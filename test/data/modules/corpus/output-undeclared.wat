@@ -1,0 +1,10 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; A performative that it does not name.
+(module
+  (import "caxton" "reply" (func $reply (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 32)
+  (data (i32.const 16) "{\"n\":7}")
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 65536))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (call $reply (i32.const 8) (i32.const 16) (i32.const 7))))

@@ -1,0 +1,11 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; The sample ends the program.
+(module
+  (import "wasi_snapshot_preview1" "proc_exit" (func $exit (param i32)))
+  (memory (export "memory") 32)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 65536))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (if (i32.eq (local.get $len) (i32.const 5)) (then
+      (call $exit (i32.const 3))))
+    (i32.const 0)))

@@ -1,0 +1,13 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; The sample makes its table grow until it may not.
+(module
+  (table $t 1 funcref)
+  (memory (export "memory") 32)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 65536))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (if (i32.eq (local.get $len) (i32.const 5)) (then
+      (loop $more
+        (br_if $more (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1))))
+      (unreachable)))
+    (i32.const 0)))

@@ -1,0 +1,11 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; The sample makes it call through an empty place of its table.
+(module
+  (table 1 funcref)
+  (memory (export "memory") 32)
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 65536))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (if (i32.eq (local.get $len) (i32.const 5)) (then
+      (call_indirect (i32.const 0))))
+    (i32.const 0)))

@@ -1,0 +1,9 @@
+;; SPDX-License-Identifier: Apache-2.0
+;; Data that does not fit into memory.
+(module
+  (memory (export "memory") 32)
+  (data (i32.const 0x7ffffff0) "beyond")
+  (func (export "agent_alloc") (param $size i32) (result i32)
+    (i32.const 65536))
+  (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+    (i32.const 0)))

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Faulty modules are deployed onto an agent under load: each is refused, and nobody notices."""
+import corpus
+import harness
+from harness import REJECTED, example
+
+AGENT = "corpus"  # as the modules' manifests have it
+RATE = 200
+
+
+class DeployedUnderLoad(harness.CaxtonTest):
+    def refuse(self, row):
+        """Deploys it; what is wrong with the refusal."""
+        result = self.run_cli("deploy", corpus.path(row), "--name", AGENT, "--output", "json")
+        if result.code != REJECTED:
+            return f"exit {result.code}: {result}"
+        last = result.events()[-1]["deployment"]
+        report = last["validation"]
+        stages = [(stage["stage"], "passed" if stage.get("passed") else
+                   "failed" if stage.get("ran") else "not run") for stage in report["stages"]]
+        findings = [{"stage": stage["stage"], "code": finding["reason"],
+                     "severity": "error" if finding.get("error") else "warning",
+                     "message": finding["message"], "fix": finding.get("fix")}
+                    for stage in report["stages"] for finding in stage.get("findings", [])]
+        faults = corpus.lacks(row, stages, findings)
+        if last["state"] != "FAILED":
+            faults.append(f"the deployment is {last['state']}")
+        return "; ".join(faults)
+
+    def test_each_is_refused_and_the_live_revision_serves_on(self):
+        self.server()
+        self.deploy(example("echo"), AGENT)
+        before = self.agent(AGENT)["stable"]
+        live = self.cli_json("deployment", "list")["deployments"][0]["deploymentId"]
+        workers = {worker["pid"] for worker in self.workers(f"{AGENT}@1")}
+        load = self.load(AGENT, "--request", "--rate", RATE, "--keys", 50)
+        rows = corpus.rows("d")
+        self.assertGreater(len(rows), 60)
+        for row in rows:
+            with self.subTest(row.module):
+                wrong = self.refuse(row)
+                self.assertFalse(wrong, f"{row.module}: {wrong}")
+                self.assertTrue(load.running(), "the load goes on")
+        summary = self.assert_clean_load(load.stop(), at_least=RATE)
+        self.assertEqual(summary["sent"], summary["answered"])
+        # The same revision, the same route, the same deployment, the same processes.
+        after = self.agent(AGENT)
+        self.assertEqual(after["stable"], before)
+        self.assertEqual((before["name"], before["weightPercent"]), (f"{AGENT}@1", 100))
+        self.assertNotIn("candidate", after)
+        self.assertEqual(after["health"]["status"], "WELL")
+        self.assertEqual(self.deployment(live)["state"], "RUNNING")
+        self.assertEqual({worker["pid"] for worker in self.workers(f"{AGENT}@1")}, workers)
+        counts = self.wait_idle()
+        self.assertEqual((counts["deadLettered"], counts["dropped"]), (0, 0))
+        self.assertEqual(self.request(AGENT, "still here"), "still here")
+        history = self.cli_json("agent", "history", AGENT)["entries"]
+        self.assertEqual([entry["revision"]["name"] for entry in history if
+                          entry["revision"].get("weightPercent")], [f"{AGENT}@1"])
+
+
+class Killed(harness.CaxtonTest):
+    def test_one_that_runs_out_of_time_is_told_under_the_stage_it_was_in(self):
+        self.server()
+        file = self.folder / "short.yaml"
+        file.write_text("deployment: { stages: [ validate: 1s, full: 100% ] }\n")
+        # Its sample loops for two seconds, the limit of a sample.
+        result = self.cli("deploy", corpus.FOLDER / "sample-loops.wasm", "--name", AGENT, "-f", file,
+                          "--output", "json", code=REJECTED)
+        stages = result.events()[-1]["deployment"]["validation"]["stages"]
+        self.assertEqual([(stage["stage"], bool(stage.get("ran")), bool(stage.get("passed")))
+                          for stage in stages],
+                         [("static", True, True), ("sandbox", True, False),
+                          ("contracts", False, False), ("resources", False, False)])
+        finding = stages[1]["findings"][0]
+        self.assertEqual(finding["reason"], "VALIDATION_TIMEOUT")
+        self.assertIn("sample messages", finding["message"])
+        self.assertIn("handle_message", finding["fix"])
+        self.assertGreater(harness.seconds(stages[1]["elapsed"]), harness.seconds(stages[0]["elapsed"]))
+
+
+if __name__ == "__main__":
+    harness.main()
