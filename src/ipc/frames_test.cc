@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "caxton/base/random.h"
+#include "caxton/base/wire.h"
 #include "caxton/ipc/channel.h"
 #include "caxton/ipc/recent_messages.h"
 
