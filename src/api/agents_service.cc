@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <algorithm>
 #include <string>
 
 #include "caxton/api/limits.h"
@@ -7,6 +6,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/v1/agents.grpc.pb.h"
 #include "convert.h"
+#include "page.h"
 #include "services.h"
 #include "unary.h"
 
@@ -23,22 +23,24 @@ class AgentsService final : public v1::Agents::CallbackService {
   ServerUnaryReactor* ListAgents(CallbackServerContext* call, const v1::ListAgentsRequest* request,
                                  v1::ListAgentsResponse* response) override {
     auto pending = UnaryCall<v1::ListAgentsResponse>::Begin(response, c_->TraceId(*call));
-    const int32_t size =
-        request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
-    c_->deps.controller->ListAgents([pending, size, token = request->page_token()](
-                                        absl::StatusOr<std::vector<controller::AgentView>> all) {
-      pending->Finish(all.status(), [&](v1::ListAgentsResponse* r) {
-        // By name; the token is the last one of the page before.
-        for (const controller::AgentView& view : *all) {
-          if (view.record.name <= token) continue;
-          if (r->agents_size() == size) {
-            r->set_next_page_token(r->agents(size - 1).name());
-            return;
-          }
-          ToWire(view, r->add_agents());
-        }
-      });
-    });
+    absl::StatusOr<Page> page = Page::Of(*request, "agents");
+    if (!page.ok()) {
+      pending->Fail(page.status());
+      return pending->reactor();
+    }
+    c_->deps.controller->ListAgents(
+        [pending, page = *std::move(page)](absl::StatusOr<std::vector<controller::AgentView>> all) {
+          pending->Finish(all.status(), [&](v1::ListAgentsResponse* r) {
+            for (const controller::AgentView& view : *all) {  // by name
+              if (view.record.name <= page.after()) continue;
+              if (r->agents_size() == page.size()) {
+                r->set_next_page_token(page.TokenAt(r->agents(page.size() - 1).name()));
+                return;
+              }
+              ToWire(view, r->add_agents());
+            }
+          });
+        });
     return pending->reactor();
   }
 
@@ -64,42 +66,38 @@ class AgentsService final : public v1::Agents::CallbackService {
     if (request->waiting() == v1::RemoveAgentRequest::DEAD_LETTER)
       mode = router::RemoveMode::kDeadLetter;
     if (request->waiting() == v1::RemoveAgentRequest::PURGE) mode = router::RemoveMode::kPurge;
-    if (!pending->Once(c_->answers, *request)) return pending->reactor();
-    IfMatch(pending, request->name(), request->etag(),
-            [this, pending, mode, name = request->name()] { Remove(pending, name, mode); });
+    if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
+    c_->deps.controller->RemoveAgent(request->name(), mode, {request->etag(), pending->claim()},
+                                     [pending](absl::StatusOr<controller::RemoveOutcome> done) {
+                                       pending->Finish(done.status(),
+                                                       [&](v1::RemoveAgentResponse* r) {
+                                                         r->set_drained(done->drained);
+                                                         r->set_dead_lettered(done->dead_lettered);
+                                                         r->set_dropped(done->dropped);
+                                                       });
+                                     });
     return pending->reactor();
-  }
-
-  void Remove(const std::shared_ptr<UnaryCall<v1::RemoveAgentResponse>>& pending,
-              const std::string& name, router::RemoveMode mode) {
-    c_->deps.controller->RemoveAgent(
-        name, mode, [pending](absl::StatusOr<controller::RemoveOutcome> done) {
-          pending->Finish(done.status(), [&](v1::RemoveAgentResponse* r) {
-            r->set_drained(done->drained);
-            r->set_dead_lettered(done->dead_lettered);
-            r->set_dropped(done->dropped);
-          });
-        });
   }
 
   ServerUnaryReactor* AgentHistory(CallbackServerContext* call,
                                    const v1::AgentHistoryRequest* request,
                                    v1::AgentHistoryResponse* response) override {
     auto pending = UnaryCall<v1::AgentHistoryResponse>::Begin(response, c_->TraceId(*call));
-    const int32_t size =
-        request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
+    absl::StatusOr<Page> page = Page::Of(*request, StrCat("history of ", request->name()));
+    if (!page.ok()) {
+      pending->Fail(page.status());
+      return pending->reactor();
+    }
     c_->deps.controller->History(
-        request->name(), [pending, size, token = request->page_token()](
+        request->name(), [pending, page = *std::move(page)](
                              absl::StatusOr<std::vector<controller::HistoryEntry>> all) {
           pending->Finish(all.status(), [&](v1::AgentHistoryResponse* r) {
-            bool begun = token.empty();
-            for (const controller::HistoryEntry& entry : *all) {
-              if (!begun) {
-                begun = entry.revision.Name() == token;
-                continue;
-              }
-              if (r->entries_size() == size) {
-                r->set_next_page_token(r->entries(size - 1).revision().name());
+            const uint64_t after = page.after_number();
+            for (const controller::HistoryEntry& entry : *all) {  // newest first
+              if (after != 0 && entry.revision.ref.number.value() >= after) continue;
+              if (r->entries_size() == page.size()) {
+                r->set_next_page_token(
+                    page.TokenAt(StrCat(r->entries(page.size() - 1).revision().number())));
                 return;
               }
               v1::AgentHistoryResponse::Entry* made = r->add_entries();
@@ -124,7 +122,6 @@ class AgentsService final : public v1::Agents::CallbackService {
     deploy.agent = request->name();
     deploy.label = request->version();
     deploy.validate_only = request->validate_only();
-    deploy.idempotency_key = request->idempotency_key();
     absl::StatusOr<DeploymentSpec> spec = FromWire(request->spec());
     absl::StatusOr<RevisionOverrides> overrides = FromWire(request->overrides());
     if (!spec.ok() || !overrides.ok()) {
@@ -133,25 +130,24 @@ class AgentsService final : public v1::Agents::CallbackService {
     }
     deploy.spec = *std::move(spec);
     deploy.overrides = *std::move(overrides);
-    if (!pending->Once(c_->answers, *request)) return pending->reactor();
-    IfMatch(pending, request->name(), request->etag(),
-            [this, pending, deploy = std::move(deploy)] { Set(pending, deploy); });
+    // A dry run changes nothing, however often it is made.
+    if (!deploy.validate_only && !pending->Once(c_->deps.commands, *request)) {
+      return pending->reactor();
+    }
+    deploy.terms = {request->etag(), pending->claim()};
+    c_->deps.controller->Deploy(std::move(deploy),
+                                [pending](absl::StatusOr<controller::DeployOutcome> made) {
+                                  pending->Finish(made.status(), [&](v1::SetAgentResponse* r) {
+                                    r->set_already_running(made->already_running);
+                                    if (made->view.status.id.valid()) {
+                                      ToWire(made->view, r->mutable_deployment());
+                                      r->set_deployment_id(r->deployment().deployment_id());
+                                    }
+                                    for (const controller::FieldChange& change : made->changes)
+                                      ToWire(change, r->add_changes());
+                                  });
+                                });
     return pending->reactor();
-  }
-
-  void Set(const std::shared_ptr<UnaryCall<v1::SetAgentResponse>>& pending,
-           const controller::DeployRequest& deploy) {
-    c_->deps.controller->Deploy(deploy, [pending](absl::StatusOr<controller::DeployOutcome> made) {
-      pending->Finish(made.status(), [&](v1::SetAgentResponse* r) {
-        r->set_already_running(made->already_running);
-        if (made->view.status.id.valid()) {
-          ToWire(made->view, r->mutable_deployment());
-          r->set_deployment_id(r->deployment().deployment_id());
-        }
-        for (const controller::FieldChange& change : made->changes)
-          ToWire(change, r->add_changes());
-      });
-    });
   }
 
   ServerUnaryReactor* SetSecret(CallbackServerContext* call, const v1::SetSecretRequest*,
@@ -167,21 +163,6 @@ class AgentsService final : public v1::Agents::CallbackService {
   }
 
  private:
-  // `act`, if the agent is as its etag says; the controller may change it in between.
-  template <typename Response>
-  void IfMatch(const std::shared_ptr<UnaryCall<Response>>& pending, const std::string& name,
-               const std::string& etag, std::function<void()> act) {
-    if (etag.empty()) return act();
-    c_->deps.controller->GetAgent(
-        name, [pending, etag, act = std::move(act)](absl::StatusOr<controller::AgentView> view) {
-          if (!view.ok()) return pending->Fail(view.status());
-          v1::Agent now;
-          ToWire(*view, &now);
-          if (now.etag() != etag) return pending->Fail(EtagMismatch(now.name()));
-          act();
-        });
-  }
-
   ServiceContext* c_;
 };
 

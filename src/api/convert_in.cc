@@ -243,11 +243,6 @@ absl::StatusOr<controller::DeployRequest> FromWire(const v1::DeployRequest& in) 
   ASSIGN_OR_RETURN(out.overrides, FromWire(in.overrides()));
   out.force = in.force();
   out.validate_only = in.validate_only();
-  out.idempotency_key = in.idempotency_key();
-  if (out.idempotency_key.size() > kMaxEnvelopeFieldBytes) {
-    return absl::InvalidArgumentError(
-        StrCat("idempotency_key: at most ", kMaxEnvelopeFieldBytes, " bytes"));
-  }
   return out;
 }
 

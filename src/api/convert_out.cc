@@ -401,7 +401,7 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   TimesToWire(view, out);
   if (view.validation) ToWire(*view.validation, out->mutable_validation());
   SpecToWire(s.plan, out->mutable_spec());
-  out->set_etag(StrCat(s.id.value(), "-", view.generation, "-", s.updated_ns));
+  out->set_etag(controller::EtagOf(s));
 }
 
 void ToWire(const journal::CounterRow& in, int64_t refused, v1::MessageCounts* out) {
@@ -470,9 +470,7 @@ void ToWire(const controller::AgentView& in, v1::Agent* out) {
   }
   HealthToWire(in, out->mutable_health());
   ToWire(in.counters, in.refused, out->mutable_messages());
-  const auto number = [](const auto& r) { return r ? r->ref.number.value() : 0; };
-  out->set_etag(StrCat(in.record.id.value(), "-", number(in.stable), "-", number(in.candidate), "-",
-                       in.weight_ppm, "-", in.deployment ? in.deployment->updated_ns : 0));
+  out->set_etag(in.etag);
   SetTime(in.record.created_ns, out->mutable_create_time());
   if (in.deployment) SetTime(in.deployment->updated_ns, out->mutable_update_time());
 }

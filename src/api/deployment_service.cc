@@ -6,6 +6,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "convert.h"
+#include "page.h"
 #include "services.h"
 #include "unary.h"
 
@@ -69,7 +70,7 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
 
   ServerUnaryReactor* DeployAgent(CallbackServerContext* call, const v1::DeployRequest* request,
                                   v1::DeployResponse* response) override {
-    return Deploy(call, *request, response);
+    return Deploy(call, request->GetDescriptor()->name(), *request, response);
   }
   ServerUnaryReactor* DeployAgents(CallbackServerContext* call,
                                    const v1::DeployAgentsRequest* request,
@@ -77,58 +78,49 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
   ServerUnaryReactor* CreateCanaryDeployment(CallbackServerContext* call,
                                              const v1::CanaryRequest* request,
                                              v1::CanaryResponse* response) override {
-    return DeployAs(call, request->deploy(), v1::CANARY, response);
+    return DeployAs(call, *request, v1::CANARY, response);
   }
   ServerUnaryReactor* CreateBlueGreenDeployment(CallbackServerContext* call,
                                                 const v1::BlueGreenRequest* request,
                                                 v1::BlueGreenResponse* response) override {
-    return DeployAs(call, request->deploy(), v1::BLUE_GREEN, response);
+    return DeployAs(call, *request, v1::BLUE_GREEN, response);
   }
   ServerUnaryReactor* CreateShadowDeployment(CallbackServerContext* call,
                                              const v1::ShadowRequest* request,
                                              v1::ShadowResponse* response) override {
-    return DeployAs(call, request->deploy(), v1::SHADOW, response);
+    return DeployAs(call, *request, v1::SHADOW, response);
   }
 
   ServerUnaryReactor* PromoteCanary(CallbackServerContext* call, const v1::PromoteRequest* request,
                                     v1::PromoteResponse* response) override {
     auto pending = Begin(call, response);
-    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
-      c_->deps.controller->Promote(request.deployment_id(), request.from_stage(), request.full(),
-                                   Answer(pending));
-    });
+    if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
+    controller::PromoteRequest promote;
+    promote.target = request->deployment_id();
+    promote.from_stage = request->from_stage();
+    promote.full = request->full();
+    promote.terms = {request->etag(), pending->claim()};
+    c_->deps.controller->Promote(std::move(promote), Answer(pending));
     return pending->reactor();
   }
   ServerUnaryReactor* PauseDeployment(CallbackServerContext* call, const v1::PauseRequest* request,
                                       v1::PauseResponse* response) override {
-    auto pending = Begin(call, response);
-    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
-      c_->deps.controller->Pause(request.deployment_id(), Answer(pending));
-    });
-    return pending->reactor();
+    return Steer(call, *request, response, &controller::Controller::Pause);
   }
   ServerUnaryReactor* ResumeDeployment(CallbackServerContext* call,
                                        const v1::ResumeRequest* request,
                                        v1::ResumeResponse* response) override {
-    auto pending = Begin(call, response);
-    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
-      c_->deps.controller->Resume(request.deployment_id(), Answer(pending));
-    });
-    return pending->reactor();
+    return Steer(call, *request, response, &controller::Controller::Resume);
   }
   ServerUnaryReactor* AbortDeployment(CallbackServerContext* call, const v1::AbortRequest* request,
                                       v1::AbortResponse* response) override {
-    auto pending = Begin(call, response);
-    Act(pending, *request, request->deployment_id(), [this, pending, request = *request] {
-      c_->deps.controller->Abort(request.deployment_id(), Answer(pending));
-    });
-    return pending->reactor();
+    return Steer(call, *request, response, &controller::Controller::Abort);
   }
   ServerUnaryReactor* RetryDeployment(CallbackServerContext* call, const v1::RetryRequest* request,
                                       v1::RetryResponse* response) override {
     auto pending = Begin(call, response);
-    if (!pending->Once(c_->answers, *request)) return pending->reactor();
-    c_->deps.controller->Retry(request->deployment_id(), request->idempotency_key(),
+    if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
+    c_->deps.controller->Retry(request->deployment_id(), pending->claim(),
                                [pending](absl::StatusOr<controller::DeployOutcome> made) {
                                  pending->Finish(made.status(),
                                                  [&](auto* r) { Fill(made->view, r); });
@@ -181,22 +173,16 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
     };
   }
 
-  // Carries `act` out once per idempotency key, and only while the deployment that `target` means
-  // is as its etag says. The controller may change it between the look and the act.
+  using Steering = void (controller::Controller::*)(std::string, controller::CommandTerms,
+                                                    controller::Done<controller::DeploymentView>);
   template <typename Request, typename Response>
-  void Act(const std::shared_ptr<UnaryCall<Response>>& pending, const Request& request,
-           const std::string& target, std::function<void()> act) {
-    if (!pending->Once(c_->answers, request)) return;
-    if (request.etag().empty()) return act();
-    c_->deps.controller->GetDeployment(
-        target, [pending, etag = request.etag(),
-                 act = std::move(act)](absl::StatusOr<controller::DeploymentView> view) {
-          if (!view.ok()) return pending->Fail(view.status());
-          v1::Deployment now;
-          ToWire(*view, &now);
-          if (now.etag() != etag) return pending->Fail(EtagMismatch(now.deployment_id()));
-          act();
-        });
+  ServerUnaryReactor* Steer(CallbackServerContext* call, const Request& request, Response* response,
+                            Steering steer) {
+    auto pending = Begin(call, response);
+    if (!pending->Once(c_->deps.commands, request)) return pending->reactor();
+    (c_->deps.controller->*steer)(request.deployment_id(), {request.etag(), pending->claim()},
+                                  Answer(pending));
+    return pending->reactor();
   }
 
   // The module of a request: kept, and its digest.
@@ -213,41 +199,48 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
     }
     return c_->deps.artifacts->PutModule(bytes);
   }
+  // Keeps it, and leaves its digest in its place: a repeat is one whichever way the module came.
+  absl::StatusOr<Digest> Keep(v1::DeployRequest* request) {
+    ASSIGN_OR_RETURN(const Digest module, Module(request->wasm_module(), request->module_digest()));
+    request->set_module_digest(module.ToHex());
+    return module;
+  }
 
+  // `name`: of the call, whose idempotency keys are its own.
   template <typename Response>
-  ServerUnaryReactor* Deploy(CallbackServerContext* call, const v1::DeployRequest& request,
-                             Response* response) {
+  ServerUnaryReactor* Deploy(CallbackServerContext* call, const std::string& name,
+                             v1::DeployRequest request, Response* response) {
     auto pending = Begin(call, response);
     absl::StatusOr<controller::DeployRequest> deploy = FromWire(request);
     if (!deploy.ok()) {
       pending->Fail(deploy.status());
       return pending->reactor();
     }
-    // The module is written and synced on the reader strand; the request may be gone by then.
-    c_->reader->Post([this, pending, deploy = *std::move(deploy), bytes = request.wasm_module(),
-                      digest = request.module_digest()]() mutable {
-      absl::StatusOr<Digest> module = Module(bytes, digest);
-      if (!module.ok()) return pending->Fail(module.status());
-      deploy.module = *module;
-      const std::string label = deploy.label;
-      c_->deps.controller->Deploy(
-          std::move(deploy),
-          [pending, module = *module, label](absl::StatusOr<controller::DeployOutcome> made) {
-            // A key that the journal knows means the deployment that it made.
-            if (made.ok() && !made->already_running && made->view.status.id.valid() &&
-                (made->view.status.module != module || made->view.status.label != label)) {
-              made = KeyReused();
-            }
-            pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
-          });
-    });
+    // The module is written and synced on the reader strand.
+    c_->reader->Post(
+        [this, pending, name, deploy = *std::move(deploy), request = std::move(request)]() mutable {
+          absl::StatusOr<Digest> module = Keep(&request);
+          if (!module.ok()) return pending->Fail(module.status());
+          deploy.module = *module;
+          // A dry run changes nothing, however often it is made.
+          if (!deploy.validate_only &&
+              !pending->Once(c_->deps.commands, name, request.idempotency_key(), request)) {
+            return;
+          }
+          deploy.terms.claim = pending->claim();
+          c_->deps.controller->Deploy(
+              std::move(deploy), [pending](absl::StatusOr<controller::DeployOutcome> made) {
+                pending->Finish(made.status(), [&](Response* r) { FillOutcome(*made, r); });
+              });
+        });
     return pending->reactor();
   }
 
-  template <typename Response>
-  ServerUnaryReactor* DeployAs(CallbackServerContext* call, v1::DeployRequest request,
+  template <typename Request, typename Response>
+  ServerUnaryReactor* DeployAs(CallbackServerContext* call, const Request& request,
                                v1::Strategy strategy, Response* response) {
-    const v1::Strategy asked = request.spec().strategy();
+    v1::DeployRequest deploy = request.deploy();
+    const v1::Strategy asked = deploy.spec().strategy();
     if (asked != v1::STRATEGY_UNSPECIFIED && asked != strategy) {
       auto pending = Begin(call, response);
       pending->Fail(
@@ -255,8 +248,8 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
                                             ", this call makes ", v1::Strategy_Name(strategy))));
       return pending->reactor();
     }
-    request.mutable_spec()->set_strategy(strategy);
-    return Deploy(call, request, response);
+    deploy.mutable_spec()->set_strategy(strategy);
+    return Deploy(call, request.GetDescriptor()->name(), std::move(deploy), response);
   }
 
   static void FillOutcome(const controller::DeployOutcome& made, v1::DeployResponse* r) {
@@ -288,18 +281,18 @@ ServerUnaryReactor* DeploymentService::RollbackDeployment(CallbackServerContext*
     return pending->reactor();
   }
   rollback.drain_ns = *drain_ns;
-  Act(pending, *request, request->agent(), [this, pending, rollback] {
-    c_->deps.controller->Rollback(
-        rollback, [pending](absl::StatusOr<controller::RollbackOutcome> done) {
-          pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
-            Fill(done->view, r);
-            *r->mutable_phases() = r->deployment().phases();
-            r->set_from_revision(done->from);
-            r->set_to_revision(done->to);
-            r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
-          });
+  if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
+  rollback.terms = {request->etag(), pending->claim()};
+  c_->deps.controller->Rollback(
+      std::move(rollback), [pending](absl::StatusOr<controller::RollbackOutcome> done) {
+        pending->Finish(done.status(), [&](v1::RollbackResponse* r) {
+          Fill(done->view, r);
+          *r->mutable_phases() = r->deployment().phases();
+          r->set_from_revision(done->from);
+          r->set_to_revision(done->to);
+          r->set_redelivered(static_cast<int64_t>(done->view.redelivered));
         });
-  });
+      });
   return pending->reactor();
 }
 
@@ -308,29 +301,29 @@ ServerUnaryReactor* DeploymentService::DeployAgents(CallbackServerContext* call,
                                                     v1::DeployAgentsResponse* response) {
   auto pending = Begin(call, response);
   std::vector<controller::DeployRequest> group;
-  std::vector<std::pair<std::string, std::string>> modules;  // bytes or digest
   for (const v1::DeployRequest& one : request->deploy()) {
     absl::StatusOr<controller::DeployRequest> deploy = FromWire(one);
     if (!deploy.ok()) {
       pending->Fail(Annotate(deploy.status(), StrCat("deploy[", group.size(), "]")));
       return pending->reactor();
     }
-    // One key for the whole: a member's own would make half a repeat.
-    deploy->idempotency_key = request->idempotency_key();
     group.push_back(*std::move(deploy));
-    modules.emplace_back(one.wasm_module(), one.module_digest());
   }
-  c_->reader->Post([this, pending, group = std::move(group),
-                    modules = std::move(modules)]() mutable {
+  c_->reader->Post([this, pending, group = std::move(group), request = *request]() mutable {
     for (size_t i = 0; i < group.size(); ++i) {
-      absl::StatusOr<Digest> module = Module(modules[i].first, modules[i].second);
+      v1::DeployRequest* one = request.mutable_deploy(static_cast<int>(i));
+      // One key for the whole: a member's own would make half a repeat.
+      one->clear_idempotency_key();
+      absl::StatusOr<Digest> module = Keep(one);
       if (!module.ok()) {
         return pending->Fail(Annotate(module.status(), StrCat("deploy[", i, "]")));
       }
       group[i].module = *module;
     }
+    if (!pending->Once(c_->deps.commands, request)) return;
     c_->deps.controller->DeployGroup(
-        std::move(group), [pending](absl::StatusOr<std::vector<controller::DeploymentView>> made) {
+        std::move(group), pending->claim(),
+        [pending](absl::StatusOr<std::vector<controller::DeploymentView>> made) {
           pending->Finish(made.status(), [&](v1::DeployAgentsResponse* r) {
             for (const controller::DeploymentView& view : *made) {
               ToWire(view, r->add_deployments());
@@ -346,32 +339,33 @@ ServerUnaryReactor* DeploymentService::ListDeployments(CallbackServerContext* ca
                                                        const v1::ListDeploymentsRequest* request,
                                                        v1::ListDeploymentsResponse* response) {
   auto pending = Begin(call, response);
-  const int32_t size =
-      request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
   const bool active_only = request->active_only();
-  const std::string token = request->page_token();
+  absl::StatusOr<Page> page = Page::Of(
+      *request,
+      StrCat(active_only ? "active deployments of " : "deployments of ", request->agent()));
+  if (!page.ok()) {
+    pending->Fail(page.status());
+    return pending->reactor();
+  }
   c_->deps.controller->ListDeployments(
-      request->agent(), [pending, size, active_only,
-                         token](absl::StatusOr<std::vector<controller::DeploymentView>> all) {
+      request->agent(), [pending, active_only, page = *std::move(page)](
+                            absl::StatusOr<std::vector<controller::DeploymentView>> all) {
         pending->Finish(all.status(), [&](v1::ListDeploymentsResponse* r) {
-          // The token is the id the last page ended with.
-          bool begun = token.empty();
-          for (const controller::DeploymentView& view : *all) {
-            const std::string name = deployment::DeploymentName(view.status.id);
-            if (!begun) {
-              begun = name == token;
-              continue;
-            }
+          const uint64_t after = page.after_number();
+          uint64_t last = 0;
+          for (const controller::DeploymentView& view : *all) {  // newest first
+            if (after != 0 && view.status.id.value() >= after) continue;
             const auto state = view.status.state;
             if (active_only && state != deployment::DeploymentState::kValidating &&
                 state != deployment::DeploymentState::kDeploying) {
               continue;
             }
-            if (r->deployments_size() == size) {
-              r->set_next_page_token(r->deployments(size - 1).deployment_id());
+            if (r->deployments_size() == page.size()) {
+              r->set_next_page_token(page.TokenAt(StrCat(last)));
               return;
             }
             ToWire(view, r->add_deployments());
+            last = view.status.id.value();
           }
         });
       });

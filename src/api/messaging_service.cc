@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_format.h"
 #include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/v1/messaging.grpc.pb.h"
 #include "convert.h"
+#include "page.h"
 #include "services.h"
 #include "unary.h"
 
@@ -24,6 +26,11 @@ struct FoundDeadLetter {
   Seq seq;
   journal::DeadLetterRecord record;
 };
+
+// Ordered as their rows are.
+std::string PositionOf(const FoundDeadLetter& dead) {
+  return absl::StrFormat("%08x%016x", dead.id.value(), dead.seq.value());
+}
 
 class MessagingService final : public v1::Messaging::CallbackService {
  public:
@@ -91,7 +98,7 @@ class MessagingService final : public v1::Messaging::CallbackService {
                                        const v1::RetryDeadLettersRequest* request,
                                        v1::RetryDeadLettersResponse* response) override {
     auto pending = UnaryCall<v1::RetryDeadLettersResponse>::Begin(response, c_->TraceId(*call));
-    if (!pending->Once(c_->answers, *request)) return pending->reactor();
+    if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
     WithEach(request->selection(), /*retry=*/true, [pending](absl::Status status, int64_t count) {
       pending->Finish(status, [&](v1::RetryDeadLettersResponse* r) { r->set_retried(count); });
     });
@@ -101,7 +108,7 @@ class MessagingService final : public v1::Messaging::CallbackService {
                                       const v1::DropDeadLettersRequest* request,
                                       v1::DropDeadLettersResponse* response) override {
     auto pending = UnaryCall<v1::DropDeadLettersResponse>::Begin(response, c_->TraceId(*call));
-    if (!pending->Once(c_->answers, *request)) return pending->reactor();
+    if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
     WithEach(request->selection(), /*retry=*/false, [pending](absl::Status status, int64_t count) {
       pending->Finish(status, [&](v1::DropDeadLettersResponse* r) { r->set_dropped(count); });
     });
@@ -236,28 +243,28 @@ ServerUnaryReactor* MessagingService::ListDeadLetters(CallbackServerContext* cal
                                                       const v1::ListDeadLettersRequest* request,
                                                       v1::ListDeadLettersResponse* response) {
   auto pending = UnaryCall<v1::ListDeadLettersResponse>::Begin(response, c_->TraceId(*call));
-  const int32_t size =
-      request->page_size() <= 0 ? kDefaultPageSize : std::min(request->page_size(), kMaxPageSize);
-  c_->reader->Post([this, pending, size, agent = request->agent(), token = request->page_token()] {
-    std::vector<FoundDeadLetter> page;
-    bool begun = token.empty();
+  absl::StatusOr<Page> page = Page::Of(*request, StrCat("dead letters of ", request->agent()));
+  if (!page.ok()) {
+    pending->Fail(page.status());
+    return pending->reactor();
+  }
+  c_->reader->Post([this, pending, page = *std::move(page), agent = request->agent()] {
+    std::vector<FoundDeadLetter> found;
     bool more = false;
+    // In the order of their rows; what is gone since the page before is skipped over.
     absl::Status read = Scan(agent, [&](FoundDeadLetter dead) {
-      if (!begun) {
-        begun = dead.record.envelope.id == token;
-        return true;
-      }
-      if (page.size() == static_cast<size_t>(size)) {
+      if (PositionOf(dead) <= page.after()) return true;
+      if (found.size() == static_cast<size_t>(page.size())) {
         more = true;
         return false;
       }
-      page.push_back(std::move(dead));
+      found.push_back(std::move(dead));
       return true;
     });
     pending->Finish(read, [&](v1::ListDeadLettersResponse* r) {
-      for (const FoundDeadLetter& dead : page)
+      for (const FoundDeadLetter& dead : found)
         ToWire(dead.agent, dead.record, false, r->add_dead_letters());
-      if (more) r->set_next_page_token(page.back().record.envelope.id);
+      if (more) r->set_next_page_token(page.TokenAt(PositionOf(found.back())));
     });
   });
   return pending->reactor();

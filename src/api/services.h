@@ -13,7 +13,6 @@
 #include <memory>
 #include <string>
 
-#include "answer_book.h"
 #include "caxton/api/api_server.h"
 #include "caxton/base/executor.h"
 #include "caxton/base/mutex.h"
@@ -28,8 +27,7 @@ struct ServiceContext {
   ApiDeps deps;
   Executor* reader =
       nullptr;  // a strand of the API's own for reads of the journal: tails, dead letters, logs
-  Executor* writer = nullptr;     // another, that writes the answers of busy streams
-  AnswerBook* answers = nullptr;  // to calls that change something
+  Executor* writer = nullptr;  // another, that writes the answers of busy streams
   std::string grpc_address;
   int64_t start_wall_ns = 0;
   std::atomic<bool> serving{false};

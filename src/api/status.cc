@@ -19,6 +19,13 @@ grpc::Status ToGrpc(const absl::Status& status) {
   info.set_reason(ReasonOf(status));
   if (const std::string fix = FixOf(status); !fix.empty()) (*info.mutable_metadata())["fix"] = fix;
   wire.add_details()->PackFrom(info);
+  if (const std::string field = FieldOf(status); !field.empty()) {
+    google::rpc::BadRequest bad;
+    auto* violation = bad.add_field_violations();
+    violation->set_field(field);
+    violation->set_description(message);
+    wire.add_details()->PackFrom(bad);
+  }
   if (const int64_t retry_ms = RetryAfterMsOf(status); retry_ms >= 0) {
     google::rpc::RetryInfo retry;
     retry.mutable_retry_delay()->set_seconds(retry_ms / 1000);
@@ -38,20 +45,6 @@ void ToItemError(const absl::Status& status, v1::ItemError* error) {
     error->mutable_retry_after()->set_seconds(retry_ms / 1000);
     error->mutable_retry_after()->set_nanos(static_cast<int32_t>(retry_ms % 1000 * 1'000'000));
   }
-}
-
-absl::Status EtagMismatch(std::string_view what) {
-  return WithFix(
-      WithReason(absl::AbortedError(StrCat(what, " has changed since the etag was read")),
-                 "ETAG_MISMATCH"),
-      "read it again, decide again, and send its new etag");
-}
-
-absl::Status KeyReused() {
-  return WithFix(WithReason(absl::FailedPreconditionError(
-                                "the idempotency key was used before, by another request"),
-                            "IDEMPOTENCY_KEY_REUSED"),
-                 "draw a new key for a new request");
 }
 
 absl::Status NotCarriedOut(std::string_view what) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // absl::Status to the wire: grpc::Status with google.rpc details (ErrorInfo with the reason and the
-// fix, RetryInfo).
+// fix, BadRequest, RetryInfo).
 #pragma once
 
 #include <grpcpp/support/status.h>
@@ -13,10 +13,6 @@ namespace caxton::api {
 
 grpc::Status ToGrpc(const absl::Status& status);
 void ToItemError(const absl::Status& status, v1::ItemError* error);
-// ABORTED: `what` is not as the request's etag says.
-absl::Status EtagMismatch(std::string_view what);
-// FAILED_PRECONDITION: the idempotency key belongs to another request.
-absl::Status KeyReused();
 // UNIMPLEMENTED, reason NOT_CARRIED_OUT: `what` in full words.
 absl::Status NotCarriedOut(std::string_view what);
 

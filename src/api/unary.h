@@ -4,28 +4,26 @@
 // left. The answer and the cancellation race; whichever is first wins and the other does nothing.
 //
 // A call that changes something is carried out once per idempotency key: Once() is false for a
-// repeat, which gets the first one's answer. The work goes on when its caller has left, and its
-// answer is kept for the repeat that will come.
+// repeat, which gets the first one's answer; else claim() goes to the controller with the command.
+// The work goes on when its caller has left, and its answer is kept for the repeat that will come.
 //
 // How to use: `auto call = UnaryCall<Resp>::Begin(context, response);` return call->reactor();
 // later call->Finish(status, [&](Resp* r) {...}). Thread rule: Finish from any thread, any number
 // of times; the first counts.
 #pragma once
 
-#include <google/protobuf/io/coded_stream.h>
-#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <grpcpp/server_context.h>
 #include <grpcpp/support/server_callback.h>
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
-#include "answer_book.h"
 #include "caxton/base/mutex.h"
-#include "caxton/base/strings.h"
-#include "caxton/model/limits.h"
+#include "caxton/controller/command_book.h"
+#include "request_digests.h"
 #include "status.h"
 
 namespace caxton::api {
@@ -42,40 +40,47 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall<Response>> {
 
   // Whether the caller is to carry `request` out. Without a key it always is.
   template <typename Request>
-  bool Once(AnswerBook* book, const Request& request) {
-    if (request.idempotency_key().empty()) return true;
-    if (request.idempotency_key().size() > kMaxEnvelopeFieldBytes) {
-      Fail(absl::InvalidArgumentError(
-          StrCat("idempotency_key: at most ", kMaxEnvelopeFieldBytes, " bytes")));
-      return false;
-    }
-    // Keys of different calls have nothing to do with each other.
-    std::string key = StrCat(Request::descriptor()->full_name(), " ", request.idempotency_key());
-    const bool first = book->Begin(
-        key, Canonical(request),
-        [self = this->shared_from_this()](const absl::StatusOr<std::string>& answer) {
-          self->End(answer.status(), [&](Response* r) { (void)r->ParseFromString(*answer); });
-        });
-    if (!first) return false;
+  bool Once(controller::CommandBook* book, const Request& request) {
+    return Once(book, request.GetDescriptor()->name(), request.idempotency_key(), request);
+  }
+  // Keys of different calls have nothing to do with each other.
+  bool Once(controller::CommandBook* book, const std::string& name, const std::string& key,
+            const google::protobuf::Message& request) {
+    if (key.empty()) return true;
+    std::optional<controller::CommandClaim> claim =
+        book->Begin(name, key, DigestsOf(request),
+                    [self = this->shared_from_this()](const absl::StatusOr<std::string>& answer) {
+                      self->Tell(answer);
+                    });
+    if (!claim.has_value()) return false;
     MutexLock lock(&mutex_);
-    settle_ = [book, key = std::move(key)](const absl::StatusOr<std::string>& answer) {
-      book->Settle(key, answer);
-    };
+    book_ = book;
+    claim_ = *std::move(claim);
     return true;
+  }
+  // After Once.
+  controller::CommandClaim claim() {
+    MutexLock lock(&mutex_);
+    return claim_;
   }
 
   template <typename Fill>
   void Finish(const absl::Status& status, Fill&& fill) {
-    std::function<void(const absl::StatusOr<std::string>&)> settle;
+    controller::CommandBook* book = nullptr;
+    uint64_t number = 0;
     {
       MutexLock lock(&mutex_);
-      settle = std::exchange(settle_, nullptr);
+      book = std::exchange(book_, nullptr);
+      number = claim_.number;
     }
-    if (settle == nullptr) return End(status, fill);
+    if (book == nullptr) return End(status, fill);
     Response made;
     if (status.ok()) fill(&made);
-    settle(status.ok() ? absl::StatusOr<std::string>(made.SerializeAsString()) : status);
-    End(status, [&](Response* r) { r->Swap(&made); });
+    book->Settle(number,
+                 status.ok() ? absl::StatusOr<std::string>(made.SerializeAsString()) : status,
+                 [self = this->shared_from_this()](const absl::StatusOr<std::string>& answer) {
+                   self->Tell(answer);
+                 });
   }
   void Fail(const absl::Status& status) {
     Finish(status, [](Response*) {});
@@ -105,16 +110,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall<Response>> {
     reactor_->Finish(ToGrpc(status));
   }
 
-  // Equal messages, equal bytes.
-  template <typename Request>
-  static std::string Canonical(const Request& request) {
-    std::string bytes;
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    (void)request.SerializeToCodedStream(&coded);
-    coded.Trim();
-    return bytes;
+  void Tell(const absl::StatusOr<std::string>& answer) {
+    End(answer.status(), [&](Response* r) { (void)r->ParseFromString(*answer); });
   }
 
   UnaryCall(Response* response, std::string trace_id)
@@ -122,7 +119,8 @@ class UnaryCall : public std::enable_shared_from_this<UnaryCall<Response>> {
 
   Mutex mutex_;
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
-  std::function<void(const absl::StatusOr<std::string>&)> settle_ ABSL_GUARDED_BY(mutex_);
+  controller::CommandBook* book_ ABSL_GUARDED_BY(mutex_) = nullptr;  // set: to be settled
+  controller::CommandClaim claim_ ABSL_GUARDED_BY(mutex_);
   Response* const response_;  // gRPC's; valid until Finish
   const std::string trace_id_;
   Reactor* reactor_ = nullptr;  // deletes itself after Finish

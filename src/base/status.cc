@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kReasonUrl = "caxton/reason";
 constexpr std::string_view kFixUrl = "caxton/fix";
+constexpr std::string_view kFieldUrl = "caxton/field";
 constexpr std::string_view kRetryUrl = "caxton/retry-after-ms";
 
 absl::Status WithPayload(absl::Status status, std::string_view url, std::string_view value) {
@@ -32,12 +33,17 @@ absl::Status WithFix(absl::Status status, std::string_view fix) {
   return WithPayload(std::move(status), kFixUrl, fix);
 }
 
+absl::Status WithField(absl::Status status, std::string_view field) {
+  return WithPayload(std::move(status), kFieldUrl, field);
+}
+
 absl::Status WithRetryAfterMs(absl::Status status, int64_t milliseconds) {
   return WithPayload(std::move(status), kRetryUrl, StrCat(milliseconds));
 }
 
 std::string ReasonOf(const absl::Status& status) { return PayloadOf(status, kReasonUrl); }
 std::string FixOf(const absl::Status& status) { return PayloadOf(status, kFixUrl); }
+std::string FieldOf(const absl::Status& status) { return PayloadOf(status, kFieldUrl); }
 
 int64_t RetryAfterMsOf(const absl::Status& status) {
   int64_t milliseconds = -1;

@@ -28,6 +28,8 @@ absl::Status WithDetails(absl::Status status, const google::rpc::Status& details
   for (const auto& any : details.details()) {
     if (any.UnpackTo(&bad)) {
       for (const auto& violation : bad.field_violations()) {
+        // The server's own messages say it already.
+        if (violation.description() == status.message()) continue;
         StrAppend(&violations, "\n  ", violation.field(), ": ", violation.description());
       }
     }

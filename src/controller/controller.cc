@@ -84,16 +84,6 @@ ControllerImpl::Run* ControllerImpl::FindRun(DeploymentId id) {
   return it == runs_.end() ? nullptr : it->second.get();
 }
 
-ControllerImpl::Run* ControllerImpl::FindRepeat(const AgentEntry& agent,
-                                                const std::string& idempotency_key) {
-  if (idempotency_key.empty()) return nullptr;
-  for (DeploymentId id : agent.history) {
-    Run* run = FindRun(id);
-    if (run != nullptr && run->status.idempotency_key == idempotency_key) return run;
-  }
-  return nullptr;
-}
-
 // An agent's name means its newest deployment.
 absl::StatusOr<ControllerImpl::Run*> ControllerImpl::FindTarget(const std::string& target) {
   if (absl::StatusOr<DeploymentId> id = deployment::ParseDeploymentName(target); id.ok()) {
@@ -225,12 +215,13 @@ std::vector<FieldChange> ControllerImpl::Changes(const Revision* before, const R
 }
 
 void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
+  if (request.terms.claim.earlier) return TellMade(request.terms.claim, std::move(done));
   if (absl::Status wrong = CheckRequest(request); !wrong.ok()) return done(std::move(wrong));
   AgentEntry* agent = book_.Find(std::string_view(request.agent));
-  if (agent != nullptr) {
-    if (Run* run = FindRepeat(*agent, request.idempotency_key); run != nullptr) {
-      return done(DeployOutcome{.view = ViewOf(*run)});
-    }
+  if (!request.terms.etag.empty()) {
+    absl::Status wrong =
+        agent != nullptr ? CheckEtag(*agent, request.terms.etag) : NoSuchAgent(request.agent);
+    if (!wrong.ok()) return done(std::move(wrong));
   }
   absl::StatusOr<Revision> revision = NewRevision(request, agent);
   if (!revision.ok()) return done(revision.status());
@@ -295,7 +286,6 @@ ControllerImpl::Made ControllerImpl::Make(const DeployRequest& request, Revision
   status.stable = agent->Serving();
   status.plan = std::move(plan);
   d_.random->Fill(status.salt);
-  status.idempotency_key = request.idempotency_key;
   status.group = group;
 
   const bool behind = agent->active.valid();
@@ -333,6 +323,10 @@ void ControllerImpl::Create(DeployRequest request, Revision revision,
                             deployment::DeploymentPlan plan, Done<DeployOutcome> done) {
   journal::CommitOp op;
   Made made = Make(request, std::move(revision), std::move(plan), {}, &op);
+  CommandClaim claim = std::move(request.terms.claim);
+  claim.record.deployment = made.id;
+  claim.record.made = true;
+  PutClaim(claim, &op.rows);
   op.durable = [this, made = std::move(made), done = std::move(done)]() mutable {
     OnStrand([this, made = std::move(made), done = std::move(done)]() mutable {
       if (Run* run = FindRun(made.id); run != nullptr) done(DeployOutcome{.view = ViewOf(*run)});
@@ -340,6 +334,12 @@ void ControllerImpl::Create(DeployRequest request, Revision revision,
     });
   };
   d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::TellMade(const CommandClaim& claim, Done<DeployOutcome> done) {
+  const Run* run = FindRun(claim.record.deployment);
+  if (run == nullptr) return done(Gone());
+  done(DeployOutcome{.view = ViewOf(*run)});
 }
 
 void ControllerImpl::Validate(DeployRequest request, Done<validation::ValidationReport> done) {

@@ -2,8 +2,8 @@
 //
 // The controller's inside. Where to look: controller.cc (construction, deploy), transitions.cc
 // (events, journal, effects, queue), preparation.cc (validation, workers, draining), clock.cc
-// (judge, stages, ticks), commands.cc (promote, rollback, remove, ...), recovery.cc, reads.cc
-// (views, watchers, explain).
+// (judge, stages, ticks), commands.cc (promote, pause, ...), rollback.cc, removal.cc, recovery.cc,
+// reads.cc (views, etags, watchers, explain).
 //
 // Thread rule: everything private runs on the strand.
 #pragma once
@@ -35,16 +35,16 @@ class ControllerImpl final : public Controller {
   void Stop() override;
 
   void Deploy(DeployRequest request, Done<DeployOutcome> done) override;
-  void DeployGroup(std::vector<DeployRequest> requests,
+  void DeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
                    Done<std::vector<DeploymentView>> done) override;
-  void Promote(std::string target, std::string from_stage, bool full,
-               Done<DeploymentView> done) override;
-  void Pause(std::string target, Done<DeploymentView> done) override;
-  void Resume(std::string target, Done<DeploymentView> done) override;
-  void Abort(std::string target, Done<DeploymentView> done) override;
-  void Retry(std::string target, std::string idempotency_key, Done<DeployOutcome> done) override;
+  void Promote(PromoteRequest request, Done<DeploymentView> done) override;
+  void Pause(std::string target, CommandTerms terms, Done<DeploymentView> done) override;
+  void Resume(std::string target, CommandTerms terms, Done<DeploymentView> done) override;
+  void Abort(std::string target, CommandTerms terms, Done<DeploymentView> done) override;
+  void Retry(std::string target, CommandClaim claim, Done<DeployOutcome> done) override;
   void Rollback(RollbackRequest request, Done<RollbackOutcome> done) override;
-  void RemoveAgent(std::string name, router::RemoveMode mode, Done<RemoveOutcome> done) override;
+  void RemoveAgent(std::string name, router::RemoveMode mode, CommandTerms terms,
+                   Done<RemoveOutcome> done) override;
   void Validate(DeployRequest request, Done<validation::ValidationReport> done) override;
 
   void GetDeployment(std::string target, Done<DeploymentView> done) override;
@@ -72,6 +72,14 @@ class ControllerImpl final : public Controller {
     std::vector<router::KeptMessage> messages;
     std::shared_ptr<SharedReplay> shown;
   };
+
+  // An event that waits while a transition's record is on its way to the disk.
+  struct Waiting {
+    deployment::Event event;
+    CommandTerms terms;
+    Then then;
+  };
+
   // One deployment. Its record is `status`; the rest is of this server's life.
   struct Run {
     deployment::DeploymentStatus status;
@@ -91,16 +99,23 @@ class ControllerImpl final : public Controller {
     bool clock_runs = false;
     int64_t clock_since_ns = 0;
     int64_t clock_base_ns = 0;
-    // Events wait here while a transition's record is on its way to the disk.
-    bool busy = false;
-    std::deque<std::pair<deployment::Event, Then>> waiting;
-    uint64_t generation = 1;
+    bool busy = false;  // a transition's record is on its way to the disk
+    std::deque<Waiting> waiting;
     int64_t rollback_decided_ns = 0;
     uint64_t interrupted = 0, redelivered = 0;
     std::optional<int64_t> unwell_since_ns;  // the candidate has no healthy worker
     // Called once; the run may be gone by then.
     std::vector<absl::AnyInvocable<void()>> when_rolled_back;  // and its workers stopped
     std::vector<absl::AnyInvocable<void()>> when_settled;      // it serves, or has failed
+  };
+  // An agent's counters when its removal began.
+  struct RemovalStart {
+    uint64_t waiting = 0, dead = 0, dropped = 0;
+  };
+  struct Removal {
+    router::RemoveMode mode = router::RemoveMode::kRefuseIfWaiting;
+    int64_t deadline_ns = 0;  // of draining; monotonic
+    std::vector<std::pair<RemovalStart, Done<RemoveOutcome>>> askers;
   };
   struct Watching {
     DeploymentId deployment;
@@ -131,20 +146,25 @@ class ControllerImpl final : public Controller {
   void DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
               Done<DeployOutcome> done);
   Run* FindRun(DeploymentId id);
-  // Of an earlier call with the same idempotency key.
-  Run* FindRepeat(const AgentEntry& agent, const std::string& idempotency_key);
+  // Of a claim of an earlier start: the deployment that it made.
+  void TellMade(const CommandClaim& claim, Done<DeployOutcome> done);
   absl::StatusOr<Run*> FindTarget(const std::string& target);
   absl::Status NoSuchAgent(const std::string& name);
   static std::vector<FieldChange> Changes(const Revision* before, const Revision& after);
 
   // -- transitions.cc
+  static absl::Status Gone();
   // Applies `event`; `then` gets the outcome once the record is durable and the effects have begun.
-  void Step(DeploymentId id, deployment::Event event, Then then);
-  void Begin(Run* run, deployment::Event event, Then then);
+  // Where `terms` do not hold, nothing happens.
+  void Step(DeploymentId id, deployment::Event event, Then then, CommandTerms terms = {});
+  void Begin(Run* run, Waiting next);
   void Finish(DeploymentId id);
   void CarryOut(DeploymentId id, std::vector<deployment::Effect> effects);
-  void CarryOutWithdrawal(Run* run, deployment::Transition transition, Then then);
-  journal::CommitOp RecordOf(Run* run, const std::vector<deployment::Effect>& effects);
+  void CarryOutWithdrawal(Run* run, deployment::Transition transition, CommandClaim claim,
+                          Then then);
+  // With the claim of the command that it comes from.
+  journal::CommitOp RecordOf(Run* run, const std::vector<deployment::Effect>& effects,
+                             CommandClaim claim = {});
   static journal::RouteRecord RouteFor(const AgentEntry& agent, const Run& run,
                                        const deployment::PublishRoute& to);
   void PublishAgent(AgentEntry* agent);
@@ -186,7 +206,9 @@ class ControllerImpl final : public Controller {
   absl::StatusOr<Explanation> ExplainHistory(const Run& run);
 
   // -- groups.cc
-  void OnDeployGroup(std::vector<DeployRequest> requests, Done<std::vector<DeploymentView>> done);
+  void OnDeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
+                     Done<std::vector<DeploymentView>> done);
+  void TellGroup(const CommandClaim& claim, Done<std::vector<DeploymentView>> done);
   absl::Status CheckGroup(const std::vector<DeployRequest>& requests);
   // A member is warm: switches all once all are.
   void GroupReady(DeploymentId id);
@@ -242,37 +264,55 @@ class ControllerImpl final : public Controller {
   void ResumeQueue(AgentEntry* agent);
 
   // -- commands.cc
-  void Command(std::string target, std::function<deployment::Event(const Run&)> event,
-               Done<DeploymentView> done);
+  void Command(std::string target, CommandTerms terms,
+               std::function<deployment::Event(const Run&)> event, Done<DeploymentView> done);
   static absl::Status TooManyCommands(const Run& run);
+  static absl::Status Removing(const std::string& agent);
+  void OnRetry(const std::string& target, CommandClaim claim, Done<DeployOutcome> done);
+
+  // -- rollback.cc
   void OnRollback(RollbackRequest request, Done<RollbackOutcome> done);
-  void RollbackRun(Run* run, int64_t drain_ns, Done<RollbackOutcome> done);
-  void Redeploy(AgentEntry* agent, RevisionNumber to, Done<RollbackOutcome> done);
+  void RollbackRun(Run* run, RollbackRequest request, Done<RollbackOutcome> done);
+  void TellRolledBack(DeploymentId id, Done<RollbackOutcome> done);
+  void Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim claim,
+                Done<RollbackOutcome> done);
+  void AwaitRestored(DeploymentId id, Done<RollbackOutcome> done);
+  void TellRestored(DeploymentId id, Done<RollbackOutcome> done);
   absl::StatusOr<RevisionNumber> RollbackTarget(const AgentEntry& agent, RevisionNumber to);
   bool Restorable(const AgentEntry& agent, RevisionNumber number) const;
+
+  // -- removal.cc
+  void OnRemove(const std::string& name, router::RemoveMode mode, CommandTerms terms,
+                Done<RemoveOutcome> done);
+  bool TellRemoved(const CommandClaim& claim, router::RemoveMode mode, Done<RemoveOutcome>* done);
+  void JoinRemoval(AgentEntry* agent, router::RemoveMode mode, CommandClaim claim,
+                   Done<RemoveOutcome> done);
   // What the record says while a removal is under way, so that a restart goes on with it.
   void RecordRemoval(AgentEntry* agent, std::optional<router::RemoveMode> mode,
-                     absl::AnyInvocable<void()> then);
-  void BeginRemoval(AgentId id, router::RemoveMode mode, RemoveOutcome outcome,
-                    Done<RemoveOutcome> done);
-  void OnRemove(const std::string& name, router::RemoveMode mode, Done<RemoveOutcome> done);
-  void AwaitDrained(AgentId id, router::RemoveMode mode, RemoveOutcome outcome, int64_t deadline_ns,
-                    Done<RemoveOutcome> done);
-  void Discard(AgentId id, router::RemoveMode mode, RemoveOutcome outcome,
-               Done<RemoveOutcome> done);
-  void EraseAgent(AgentId id, RemoveOutcome outcome, Done<RemoveOutcome> done);
+                     const CommandClaim& claim, absl::AnyInvocable<void()> then);
+  void BeginRemoval(AgentId id);
+  void AwaitDrained(AgentId id);
+  void GiveUpRemoval(AgentEntry* agent);
+  void Discard(AgentId id);
+  void EraseAgent(AgentId id);
+  RemoveOutcome OutcomeOf(AgentId id, router::RemoveMode mode, const RemovalStart& start) const;
   static void EraseRows(AgentId id, journal::RowBatch* rows);
 
   // -- reads.cc
   void ShowSettled(std::string target, int polls, Done<DeploymentView> done);
   DeploymentView ViewOf(const Run& run);
   AgentView ViewOf(const AgentEntry& agent);
+  std::string EtagOf(const AgentEntry& agent);
+  static absl::Status EtagMismatch(std::string_view what);
+  static absl::Status CheckEtag(const Run& run, const std::string& etag);
+  absl::Status CheckEtag(const AgentEntry& agent, const std::string& etag);
   void Notify(const Run& run, bool transition);
 
   ControllerDeps d_;
   bool stopped_ = false;
   AgentBook book_;
   std::map<DeploymentId, std::unique_ptr<Run>> runs_;
+  std::map<AgentId, Removal> removals_;  // those under way
   Places places_;
   Mutex comparisons_mutex_;
   absl::flat_hash_map<DeploymentId, std::shared_ptr<SharedComparison>> comparisons_

@@ -18,11 +18,23 @@ namespace caxton::controller {
 using deployment::DeploymentName;
 using deployment::DeploymentState;
 
-void ControllerImpl::DeployGroup(std::vector<DeployRequest> requests,
+void ControllerImpl::DeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
                                  Done<std::vector<DeploymentView>> done) {
-  OnStrand([this, requests = std::move(requests), done = std::move(done)]() mutable {
-    OnDeployGroup(std::move(requests), std::move(done));
+  OnStrand([this, requests = std::move(requests), claim = std::move(claim),
+            done = std::move(done)]() mutable {
+    if (claim.earlier) return TellGroup(claim, std::move(done));
+    OnDeployGroup(std::move(requests), std::move(claim), std::move(done));
   });
+}
+
+void ControllerImpl::TellGroup(const CommandClaim& claim, Done<std::vector<DeploymentView>> done) {
+  const Run* first = FindRun(claim.record.deployment);
+  if (first == nullptr) return done(Gone());
+  std::vector<DeploymentView> views;
+  for (DeploymentId id : first->status.group) {
+    if (const Run* run = FindRun(id); run != nullptr) views.push_back(ViewOf(*run));
+  }
+  done(std::move(views));
 }
 
 absl::Status ControllerImpl::CheckGroup(const std::vector<DeployRequest>& requests) {
@@ -54,16 +66,8 @@ absl::Status ControllerImpl::CheckGroup(const std::vector<DeployRequest>& reques
   return absl::OkStatus();
 }
 
-void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests,
+void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
                                    Done<std::vector<DeploymentView>> done) {
-  std::vector<DeploymentView> views;
-  for (const DeployRequest& request : requests) {
-    const AgentEntry* agent = book_.Find(std::string_view(request.agent));
-    if (Run* repeat = agent ? FindRepeat(*agent, request.idempotency_key) : nullptr) {
-      views.push_back(ViewOf(*repeat));
-    }
-  }
-  if (!views.empty() && views.size() == requests.size()) return done(std::move(views));
   if (absl::Status wrong = CheckGroup(requests); !wrong.ok()) return done(std::move(wrong));
 
   // All of them are found to be possible before the first is made.
@@ -99,6 +103,9 @@ void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests,
         Make(requests[i], std::move(parts[i].first), std::move(parts[i].second), group, &op));
     CAXTON_ASSERT(made.back().id == group[i], "ids are given out in order");
   }
+  claim.record.deployment = group.front();
+  claim.record.made = true;
+  PutClaim(claim, &op.rows);
   op.durable = [this, group, made = std::move(made), done = std::move(done)]() mutable {
     OnStrand([this, group, made = std::move(made), done = std::move(done)]() mutable {
       std::vector<DeploymentView> views;
@@ -146,7 +153,6 @@ void ControllerImpl::SwitchGroup(std::vector<DeploymentId> group) {
         deployment::Apply(run->status, deployment::Prepared{}, d_.clock->WallNanos());
     CAXTON_ASSERT(next.ok() && !next->withdrawal, "what is warm can serve");
     run->busy = true;
-    ++run->generation;
     run->status = next->status;
     journal::CommitOp record = RecordOf(run, next->effects);
     op.rows.Append(std::move(record.rows));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // From validation to workers that are ready for traffic, and back: draining and stopping them.
+#include <algorithm>
+
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
@@ -217,7 +219,8 @@ void ControllerImpl::DoStopRevision(DeploymentId id, RevisionRef ref) {
       Run* run = FindRun(id);
       if (run == nullptr) return;
       if (run->status.withdrawn) {
-        run->status.rollback.cleaned_ns = d_.clock->MonoNanos() - run->rollback_decided_ns;
+        run->status.rollback.cleaned_ns =
+            std::max<int64_t>(d_.clock->MonoNanos() - run->rollback_decided_ns, 1);
         d_.journal->committer().Submit(RecordOf(run, {}));  // the phases' times, for later readers
       }
       for (auto& done : std::exchange(run->when_rolled_back, {})) done();

@@ -11,6 +11,8 @@
 
 namespace caxton::controller {
 
+using deployment::DeploymentName;
+
 DeploymentView ControllerImpl::ViewOf(const Run& run) {
   DeploymentView view;
   view.status = run.status;
@@ -33,8 +35,39 @@ DeploymentView ControllerImpl::ViewOf(const Run& run) {
   }
   view.interrupted = run.interrupted;
   view.redelivered = run.redelivered;
-  view.generation = run.generation;
   return view;
+}
+
+std::string EtagOf(const deployment::DeploymentStatus& status) {
+  return StrCat(status.id.value(), "-", status.generation);
+}
+
+// What it runs, what it is to run, and what is made of it: a new revision, also one that waits, is
+// a change.
+std::string ControllerImpl::EtagOf(const AgentEntry& agent) {
+  DeploymentId newest = agent.active;
+  if (!newest.valid() && !agent.history.empty()) newest = agent.history.back();
+  const Run* run = FindRun(newest);
+  return StrCat(agent.record.id.value(), "-", agent.record.next_revision, "-",
+                agent.route.stable.value(), "-", agent.route.candidate.value(), "-",
+                agent.route.weight_ppm, "-", run == nullptr ? 0 : run->status.generation);
+}
+
+absl::Status ControllerImpl::EtagMismatch(std::string_view what) {
+  return WithFix(
+      WithReason(absl::AbortedError(StrCat(what, " has changed since the etag was read")),
+                 "ETAG_MISMATCH"),
+      "read it again, decide again, and send its new etag");
+}
+
+absl::Status ControllerImpl::CheckEtag(const Run& run, const std::string& etag) {
+  if (etag.empty() || etag == controller::EtagOf(run.status)) return absl::OkStatus();
+  return EtagMismatch(DeploymentName(run.status.id));
+}
+
+absl::Status ControllerImpl::CheckEtag(const AgentEntry& agent, const std::string& etag) {
+  if (etag.empty() || etag == EtagOf(agent)) return absl::OkStatus();
+  return EtagMismatch(agent.record.name);
 }
 
 AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
@@ -46,6 +79,7 @@ AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
   DeploymentId newest = agent.active;
   if (!newest.valid() && !agent.history.empty()) newest = agent.history.back();
   if (auto it = runs_.find(newest); it != runs_.end()) view.deployment = it->second->status;
+  view.etag = EtagOf(agent);
   auto workers = [&agent](RevisionNumber number) -> std::optional<supervisor::WorkersStatus> {
     auto it = agent.running.find(number);
     if (it == agent.running.end()) return std::nullopt;

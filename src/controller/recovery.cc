@@ -78,9 +78,10 @@ void ControllerImpl::StartServing() {
     for (AgentEntry* agent : agents) ResumeQueue(agent);
     for (AgentEntry* agent : agents) {
       if (agent->record.removing == 0) continue;
-      // Whoever asked for it is gone; it goes on all the same.
-      BeginRemoval(agent->record.id, static_cast<router::RemoveMode>(agent->record.removing - 1),
-                   {}, [](absl::StatusOr<RemoveOutcome>) {});
+      // Whoever asked for it is gone; it goes on all the same, and a repeat joins it.
+      removals_[agent->record.id].mode =
+          static_cast<router::RemoveMode>(agent->record.removing - 1);
+      BeginRemoval(agent->record.id);
     }
     CleanUp();
   });

@@ -20,33 +20,38 @@ using deployment::Effect;
 
 namespace {
 
-absl::Status Gone() {
-  return WithReason(absl::NotFoundError("the deployment is gone: its agent was removed"),
-                    "NO_SUCH_DEPLOYMENT");
-}
 absl::Status Stopping() {
   return WithReason(absl::UnavailableError("the server is stopping"), "STOPPING");
 }
 
 }  // namespace
 
-void ControllerImpl::Step(DeploymentId id, deployment::Event event, Then then) {
+absl::Status ControllerImpl::Gone() {
+  return WithReason(absl::NotFoundError("the deployment is gone: its agent was removed"),
+                    "NO_SUCH_DEPLOYMENT");
+}
+
+void ControllerImpl::Step(DeploymentId id, deployment::Event event, Then then, CommandTerms terms) {
   Run* run = FindRun(id);
   if (run == nullptr || stopped_) {
     if (then) then(run == nullptr ? Gone() : Stopping());
     return;
   }
+  Waiting next{std::move(event), std::move(terms), std::move(then)};
   if (run->busy) {
-    run->waiting.emplace_back(std::move(event), std::move(then));
+    run->waiting.push_back(std::move(next));
     return;
   }
-  Begin(run, std::move(event), std::move(then));
+  Begin(run, std::move(next));
 }
 
-void ControllerImpl::Begin(Run* run, deployment::Event event, Then then) {
+void ControllerImpl::Begin(Run* run, Waiting asked) {
   const DeploymentId id = run->status.id;
+  Then then = std::move(asked.then);
+  absl::Status changed_since = CheckEtag(*run, asked.terms.etag);
   absl::StatusOr<deployment::Transition> next =
-      deployment::Apply(run->status, event, d_.clock->WallNanos());
+      changed_since.ok() ? deployment::Apply(run->status, asked.event, d_.clock->WallNanos())
+                         : absl::StatusOr<deployment::Transition>(std::move(changed_since));
   if (!next.ok() || !next->changed) {
     // Busy while effects run: an effect may raise the next event, which then waits its turn.
     run->busy = true;
@@ -56,15 +61,14 @@ void ControllerImpl::Begin(Run* run, deployment::Event event, Then then) {
     return;
   }
   run->busy = true;
-  ++run->generation;
-  const std::string_view name = deployment::EventName(event);
+  const std::string_view name = deployment::EventName(asked.event);
   if (next->withdrawal) {
-    CarryOutWithdrawal(run, *std::move(next), std::move(then));
+    CarryOutWithdrawal(run, *std::move(next), std::move(asked.terms.claim), std::move(then));
     if (d_.on_transition) d_.on_transition(ViewOf(*run), name);
     return;
   }
   run->status = next->status;
-  journal::CommitOp op = RecordOf(run, next->effects);
+  journal::CommitOp op = RecordOf(run, next->effects, std::move(asked.terms.claim));
   op.durable = [this, id, effects = std::move(next->effects), then = std::move(then)]() mutable {
     OnStrand([this, id, effects = std::move(effects), then = std::move(then)]() mutable {
       CarryOut(id, std::move(effects));
@@ -88,10 +92,10 @@ void ControllerImpl::Finish(DeploymentId id) {
     Run* run = FindRun(id);
     if (run == nullptr) return;
     run->busy = false;
-    auto [event, then] = std::move(run->waiting.front());
+    Waiting next = std::move(run->waiting.front());
     run->waiting.pop_front();
-    if (!stopped_) return Begin(run, std::move(event), std::move(then));
-    if (then) then(Stopping());
+    if (!stopped_) return Begin(run, std::move(next));
+    if (next.then) next.then(Stopping());
     Finish(id);
   });
 }
@@ -114,8 +118,11 @@ journal::RouteRecord ControllerImpl::RouteFor(const AgentEntry& agent, const Run
   return route;
 }
 
-journal::CommitOp ControllerImpl::RecordOf(Run* run, const std::vector<Effect>& effects) {
+journal::CommitOp ControllerImpl::RecordOf(Run* run, const std::vector<Effect>& effects,
+                                           CommandClaim claim) {
   journal::CommitOp op;
+  claim.record.deployment = run->status.id;
+  PutClaim(claim, &op.rows);
   std::string bytes;
   deployment::EncodeStatus(run->status, &bytes);
   op.rows.Put(journal::Table::kDeployments, journal::DeploymentKey(run->status.id),
@@ -139,7 +146,8 @@ void ControllerImpl::CarryOut(DeploymentId id, std::vector<Effect> effects) {
 
 // Table swapped and committer fenced at once, the record ahead of all that is queued; what is left
 // follows the record.
-void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transition, Then then) {
+void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transition,
+                                        CommandClaim claim, Then then) {
   const DeploymentId id = run->status.id;
   run->rollback_decided_ns = d_.clock->MonoNanos();
   run->status = transition.status;
@@ -163,7 +171,7 @@ void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transit
   if (route.withdrawn.size() > journal::kMaxWithdrawnKept)
     route.withdrawn.erase(route.withdrawn.begin());
   agent->route = route;
-  journal::CommitOp op = RecordOf(run, {});
+  journal::CommitOp op = RecordOf(run, {}, std::move(claim));
   AgentBook::PutRoute(route, &op.rows);
   d_.router->Withdraw(withdraw.revision, book_.Snapshot(*agent), std::move(op),
                       [this, id, effects = std::move(transition.effects),
@@ -329,8 +337,8 @@ void ControllerImpl::DropRun(DeploymentId id) {
     run->status.cause = deployment::EndCause::kRemoved;
     GroupFailed(*run);  // the others of its group would wait for it for ever
   }
-  for (auto& [event, then] : run->waiting) {
-    if (then) then(Gone());
+  for (Waiting& waiting : run->waiting) {
+    if (waiting.then) waiting.then(Gone());
   }
   for (auto& answer : run->when_rolled_back) answer();
   for (auto& answer : run->when_settled) answer();

@@ -279,7 +279,7 @@ TEST(Plan, LimitsAtTheirEdges) {
 TEST(Status, CodecRefusesEveryTruncationAndSurvivesGarbage) {
   DeploymentStatus s = After(Fresh(), {Created{}, ValidationPassed{}, Prepared{}, Rollback{}});
   s.label = "2.0";
-  s.idempotency_key = "k";
+  s.generation = 17;
   s.plan.notes = {"a note"};
   s.rollback = {1, 2, 3, 4, 5};
   s.salt[3] = 9;

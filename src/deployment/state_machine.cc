@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "caxton/deployment/state_machine.h"
 
+#include <algorithm>
 #include <array>
 
 #include "caxton/base/status.h"
@@ -47,7 +48,12 @@ absl::StatusOr<Transition> Apply(const DeploymentStatus& status, const Event& ev
   }
   Machine machine(status, wall_ns);
   RETURN_IF_ERROR(machine.Handle(event));
-  return machine.Take();
+  Transition out = machine.Take();
+  if (out.changed && !std::holds_alternative<Ticked>(event)) {
+    out.status.generation =
+        std::max(status.generation + 1, static_cast<uint64_t>(std::max<int64_t>(wall_ns, 0)));
+  }
+  return out;
 }
 
 std::string_view EventName(const Event& event) {

@@ -486,6 +486,16 @@ TEST(StateMachine, PromotedShadowServesWithACleanupWindow) {
   EXPECT_EQ(After(t.status, {Rollback{}}).state, DeploymentState::kRolledBack);
 }
 
+TEST(StateMachine, EveryChangeButTheClocksIsAnotherGeneration) {
+  const DeploymentStatus s = StatusOf(Case::kStage);
+  EXPECT_EQ(Apply(s, Ticked{kTestSecond}, 1'000'000)->status.generation, s.generation);
+  EXPECT_EQ(Apply(s, Resume{}, 1'000'000)->status.generation, s.generation) << "nothing changed";
+  const DeploymentStatus paused = Apply(s, Pause{kTestSecond}, 1'000'000)->status;
+  EXPECT_EQ(paused.generation, 1'000'000u) << "never used before, not even by what a crash took";
+  EXPECT_EQ(Apply(paused, Resume{}, 5)->status.generation, 1'000'001u) << "the clock was set back";
+  EXPECT_EQ(Apply(paused, Resume{}, -5)->status.generation, 1'000'001u);
+}
+
 TEST(StateMachine, EvidenceEndsAStageEarlyOnlyWhereAskedAndPassed) {
   DeploymentStatus s = After(Fresh(), {Created{}, ValidationPassed{}, Prepared{}});
   const StageElapsed early{kTestSecond, Passed(), true};

@@ -112,7 +112,6 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   WriteRef(status.stable, w);
   WritePlan(status.plan, w);
   for (uint8_t byte : status.salt) w.U8(byte);
-  w.Bytes(status.idempotency_key);
   w.U32(static_cast<uint32_t>(status.group.size()));
   for (DeploymentId id : status.group) w.U64(id.value());
   w.U8(static_cast<uint8_t>(status.state));
@@ -134,6 +133,7 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   w.Bytes(status.history.text);
   w.U8(static_cast<uint8_t>(status.cause));
   w.Bytes(status.error);
+  w.U64(status.generation);
   for (int64_t time :
        {status.created_ns, status.updated_ns, status.running_ns, status.ended_ns,
         status.rollback.diverted_ns, status.rollback.interrupted_ns, status.rollback.restored_ns,
@@ -154,7 +154,6 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.stable = ReadRef(r);
   v.plan = ReadPlan(r);
   for (uint8_t& byte : v.salt) byte = r.U8();
-  v.idempotency_key = r.BytesCopy();
   const uint32_t members = ReadCount(r, sizeof(uint64_t));
   for (uint32_t i = 0; i < members && r.ok(); ++i) v.group.push_back(DeploymentId(r.U64()));
   v.state = ReadEnum<DeploymentState>(r, kDeploymentStateCount);
@@ -176,6 +175,7 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.history.text = r.BytesCopy();
   v.cause = ReadEnum<EndCause>(r, kEndCauseCount);
   v.error = r.BytesCopy();
+  v.generation = r.U64();
   for (int64_t* time :
        {&v.created_ns, &v.updated_ns, &v.running_ns, &v.ended_ns, &v.rollback.diverted_ns,
         &v.rollback.interrupted_ns, &v.rollback.restored_ns, &v.rollback.redelivered_ns,

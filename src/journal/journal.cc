@@ -90,6 +90,8 @@ class StoreJournal final : public Journal {
       AgentId agent, Seq from,
       const std::function<bool(Seq, const DeadLetterRecord&)>& each) const override;
   absl::StatusOr<DeadLetterRecord> GetDeadLetter(AgentId agent, Seq seq) const override;
+  absl::Status RecoverCommands(
+      const std::function<void(uint64_t, CommandRecord)>& each) const override;
   absl::StatusOr<std::optional<std::string>> GetComparison(DeploymentId deployment) const override {
     return store_->Get(Table::kComparisons, DeploymentKey(deployment));
   }
@@ -196,6 +198,20 @@ absl::StatusOr<JournalImage> StoreJournal::RecoverImage() const {
   });
   if (!read.ok()) return DamagedError(read);
   return image;
+}
+
+absl::Status StoreJournal::RecoverCommands(
+    const std::function<void(uint64_t, CommandRecord)>& each) const {
+  absl::Status read =
+      ScanTable(*store_, Table::kCommands, [&](std::string_view key, std::string_view value) {
+        ByteReader r(key);
+        const uint64_t number = r.U64BigEndian();
+        RETURN_IF_ERROR(r.Finish("command key"));
+        ASSIGN_OR_RETURN(CommandRecord record, DecodeCommand(value));
+        each(number, std::move(record));
+        return absl::OkStatus();
+      });
+  return read.ok() ? read : DamagedError(read);
 }
 
 absl::Status StoreJournal::RecoverHeld(

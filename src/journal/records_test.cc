@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "caxton/base/random.h"
+#include "caxton/journal/command_record.h"
 #include "caxton/journal/limits.h"
 #include "journal_fixture.h"
 
@@ -35,6 +36,22 @@ RouteRecord MakeRoute() {
   route.deployment = DeploymentId(4);
   route.withdrawn = {RevisionNumber(5), RevisionNumber(6)};
   return route;
+}
+
+CommandRecord MakeCommand() {
+  CommandRecord command;
+  command.key = "RemoveAgentRequest k";
+  command.request = "name 0123\n";
+  command.claimed_ns = 5;
+  command.deployment = DeploymentId(6);
+  command.made = true;
+  command.agent = kAgent;
+  command.waiting = 7;
+  command.dead = 8;
+  command.dropped = 9;
+  command.done = true;
+  command.answer = "done";
+  return command;
 }
 
 // One encoded example of each record, with its decoder.
@@ -69,6 +86,7 @@ std::vector<Form> AllForms() {
   retained.envelope = MakeEnvelope("payload");
   retained.reply = Reply{Performative::kInform, "yes"};
   return {MakeForm("agent", agent, &DecodeAgent),
+          MakeForm("command", MakeCommand(), &DecodeCommand),
           MakeForm("counters", counters, &DecodeCounters),
           MakeForm("route", MakeRoute(), &DecodeRoute),
           MakeForm("held", MakeHeld(), &DecodeHeld),
@@ -110,6 +128,17 @@ TEST(Records, GarbageNeverCrashesAndFailsOnlyAsDataLoss) {
       EXPECT_TRUE(status.ok() || absl::IsDataLoss(status)) << form.name << ": " << status;
     }
   }
+}
+
+TEST(Records, CommandKeepsItsFields) {
+  std::string bytes;
+  Encode(MakeCommand(), &bytes);
+  EXPECT_EQ(*DecodeCommand(bytes), MakeCommand());
+  CommandRecord claim = MakeCommand();
+  claim.done = false;
+  bytes.clear();
+  Encode(claim, &bytes);
+  EXPECT_TRUE(absl::IsDataLoss(DecodeCommand(bytes).status())) << "a claim has no answer";
 }
 
 TEST(Records, HeldKeepsItsFields) {

@@ -47,6 +47,7 @@ const Shape& ShapeOf(Table table) {
       {"evidence",     4, false, false, true},
       {"retained",     1, false, false, true},
       {"comparisons", 16, false, false, true},
+      {"commands",    16, false, false, true},
   };
   // clang-format on
   return kShapes[static_cast<size_t>(table)];

@@ -14,6 +14,7 @@
 #include "caxton/base/mutex.h"
 #include "caxton/base/status.h"
 #include "caxton/model/names.h"
+#include "caxton/model/units.h"
 #include "caxton/router/limits.h"
 #include "mirror.h"
 #include "replays.h"
@@ -82,6 +83,7 @@ class RouterImpl final : public Router, private MessagePlane {
 
   void Take(Envelope envelope, bool wants_reply, AnswerFn answer);
   absl::StatusOr<MessagePtr> Admit(Envelope envelope, bool wants_reply);
+  absl::Status CheckDeadline(const Envelope& envelope) const;
   absl::Status Room(const AgentRoute& route, size_t bytes);
   MessagePtr Make(const AgentRoute& route, Envelope envelope, bool wants_reply = false);
   MessagePtr Readopt(const AgentRoute& route, Seq seq, Envelope envelope, RowPlace row);
@@ -193,6 +195,7 @@ absl::StatusOr<MessagePtr> RouterImpl::Admit(Envelope envelope, bool wants_reply
   const int64_t max_content =
       revision ? revision->limits.max_message_bytes : kDefaultMaxMessageBytes;
   RETURN_IF_ERROR(ValidateEnvelope(envelope, static_cast<size_t>(max_content)));
+  RETURN_IF_ERROR(CheckDeadline(envelope));
   RETURN_IF_ERROR(Room(*route, envelope.ByteSize()));
   MessagePtr m = Make(*route, std::move(envelope), wants_reply);
   const Delivery mode = m->envelope.delivery != Delivery::kAgentDefault
@@ -201,6 +204,22 @@ absl::StatusOr<MessagePtr> RouterImpl::Admit(Envelope envelope, bool wants_reply
   // An idempotency key is a promise about the past: it needs the journal.
   m->is_volatile = mode == Delivery::kVolatile && m->envelope.idempotency_key.empty();
   return m;
+}
+
+// What has expired already is not accepted. But with an idempotency key it may be the repeat of a
+// message that came in time, and is to be told what became of that.
+absl::Status RouterImpl::CheckDeadline(const Envelope& envelope) const {
+  if (envelope.deadline_ns == 0) return absl::OkStatus();
+  const int64_t late_ns = deps_.clock->WallNanos() - envelope.deadline_ns;
+  if (late_ns < (envelope.idempotency_key.empty() ? 0 : kRepeatsAfterDeadlineNs)) {
+    return absl::OkStatus();
+  }
+  return WithFix(WithField(WithReason(absl::DeadlineExceededError(absl::StrCat(
+                                          "deadline: it passed ", FormatDuration(late_ns),
+                                          " before the message came")),
+                                      "EXPIRED"),
+                           "deadline"),
+                 "send it with a deadline that lies ahead, or with none");
 }
 
 absl::Status RouterImpl::Room(const AgentRoute& route, size_t bytes) {

@@ -349,7 +349,9 @@ void Shard::DeadLetter(const MessagePtr& m, std::string cause) {
   journal::DeadLetterRecord dead;
   dead.envelope = m->envelope;
   dead.cause = cause;
-  dead.revision = m->run.route ? m->run.target().revision->ref.number : RevisionNumber();
+  // After a restart it may have looked for a revision that had no workers yet.
+  const bool dispatched = m->run.route != nullptr && m->run.target().revision != nullptr;
+  dead.revision = dispatched ? m->run.target().revision->ref.number : RevisionNumber();
   dead.at_ns = d_.clock->WallNanos();
   dead.attempts = m->attempts;
   std::string bytes;

@@ -10,6 +10,7 @@
 
 #include "caxton/api/api_server.h"
 #include "caxton/api/limits.h"
+#include "caxton/api/listen_address.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/server/limits.h"
@@ -112,6 +113,7 @@ class HttpServerImpl final : public HttpServer {
 
   absl::Status Bind(const std::string& listen) {
     RETURN_IF_ERROR(api::CheckLoopback(listen));
+    RETURN_IF_ERROR(api::CheckPortFree(listen, "--http"));
     const size_t colon = listen.rfind(':');
     std::string host = listen.substr(0, colon);
     int port = 0;
@@ -124,10 +126,8 @@ class HttpServerImpl final : public HttpServer {
     const bool bound =
         port == 0 ? (port = server_.bind_to_any_port(host)) > 0 : server_.bind_to_port(host, port);
     if (!bound) {
-      return WithFix(WithReason(absl::AlreadyExistsError(
-                                    StrCat("cannot listen on ", listen, " (HTTP): in use?")),
-                                "PORT_IN_USE"),
-                     "choose another with --http (port 0 picks a free one)");
+      return WithReason(absl::InternalError(StrCat("cannot listen on ", listen, " (HTTP)")),
+                        "CANNOT_LISTEN");
     }
     address_ = StrCat(host, ":", port);
     thread_ = std::thread([this] { server_.listen_after_bind(); });

@@ -8,6 +8,7 @@
 
 #include "agent_log_book.h"
 #include "caxton/api/api_server.h"
+#include "caxton/api/listen_address.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/thread_executor.h"
@@ -95,6 +96,7 @@ class ServerImpl final : public Server {
   std::unique_ptr<router::Router> router_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
   std::unique_ptr<validation::Validator> validator_;
+  std::unique_ptr<controller::CommandBook> commands_;
   std::unique_ptr<controller::Controller> controller_;
   std::unique_ptr<api::ApiServer> api_;
   std::unique_ptr<HttpServer> http_;
@@ -163,6 +165,7 @@ absl::Status ServerImpl::MakeParts() {
                                     .cgroups = cgroups_.get(),
                                     .log = &log_,
                                     .metrics = &metrics_}));
+  commands_ = std::make_unique<controller::CommandBook>(&clock_, journal_.get());
   controller_ = controller::Controller::Make(
       {.executor = controller_strand_.get(),
        .journal = journal_.get(),
@@ -199,6 +202,7 @@ void ServerImpl::LogCleanedUp(const controller::CleanedUp& cleaned) {
 
 absl::Status ServerImpl::Recover() {
   const std::vector<Seq> suspects = supervisor_->TakeSuspects();
+  RETURN_IF_ERROR(commands_->Recover());
   RETURN_IF_ERROR(controller_->Recover());
   RETURN_IF_ERROR(router_->Recover(suspects));
   controller_->StartServing();
@@ -212,6 +216,7 @@ absl::Status ServerImpl::Listen() {
                                               .connect = [this] { return connect_.load(); }}));
   api::ApiDeps deps;
   deps.controller = controller_.get();
+  deps.commands = commands_.get();
   deps.router = router_.get();
   deps.journal = journal_.get();
   deps.supervisor = supervisor_.get();

@@ -41,10 +41,12 @@ class BadServer(harness.CaxtonTest):
             taken.listen()
             port = f"127.0.0.1:{taken.getsockname()[1]}"
             server = self.server(start=False)
+            number = port.rpartition(":")[2]
             server.grpc = port
-            self.does_not_start(server, port, "To fix: ")
+            error = self.does_not_start(server, f"port {number} is in use", "To fix: ", "--listen")
+            self.assertNotIn(".cc:", error.err, "gRPC's own words")
             server.grpc, server.http = "127.0.0.1:0", port
-            self.does_not_start(server, port, "To fix: ")
+            self.does_not_start(server, f"port {number} is in use", "To fix: ", "--http")
 
     def test_only_loopback(self):
         server = self.server(start=False)

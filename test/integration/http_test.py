@@ -9,7 +9,7 @@ import socket
 import threading
 
 import harness
-from harness import example, wait_until
+from harness import example, module, wait_until
 
 SCALE = ("--dev", "--time-scale", "60")
 HALF = [{"kind": "CANARY", "weight": "50%", "duration": "3600s"}, {"kind": "FULL"}]
@@ -95,6 +95,45 @@ class Calls(HttpTest):
         self.assertEqual(sent[0]["messageId"], sent[1]["messageId"])
         self.assertEqual([s["duplicate"] for s in sent], [False, True])
         self.assertEqual(self.call(f"{MESSAGING}/ListDeadLetters")["deadLetters"], [])
+
+    def test_pages(self):
+        self.server()
+        for name in ("a", "b", "c"):
+            made = self.deploy_http(name, module("misbehave"))["deploymentId"]
+            self.wait_state(made, "RUNNING")
+        agents, deployments = "caxton.v1.Agents/ListAgents", f"{DEPLOYMENT}/ListDeployments"
+        for call, entries, order in ((agents, "agents", ["a", "b", "c"]),
+                                     (deployments, "deployments", ["c", "b", "a"])):
+            seen, token = [], ""
+            while True:
+                page = self.call(call, pageSize=2, pageToken=token)
+                seen += [e.get("name") or e["agent"] for e in page[entries]]
+                token = page.get("nextPageToken")
+                if not token:
+                    break
+                last = token
+            self.assertEqual(seen, order)
+            wrong = [({"pageSize": -1}, "page_size"), ({"pageToken": "x"}, "page_token"),
+                     ({"pageToken": "dep-2"}, "page_token"),
+                     ({"pageToken": last[:-1] + "z"}, "page_token")]
+            for request, field in wrong:
+                answer = self.error(self.post(call, request), 400, "invalid_argument")
+                violations = answer.detail("BadRequest")["debug"]["fieldViolations"]
+                self.assertEqual([v["field"] for v in violations], [field])
+        # A token goes on with the list that gave it out, not with another.
+        self.error(self.post(agents, {"pageToken": last}), 400, "invalid_argument")
+        self.error(self.post(deployments, {"pageToken": last, "agent": "a"}), 400,
+                   "invalid_argument")
+        for call in ("caxton.v1.Agents/AgentHistory", f"{MESSAGING}/ListDeadLetters"):
+            self.error(self.post(call, {"pageSize": -5}), 400, "invalid_argument")
+
+    def test_a_deadline_in_the_past(self):
+        self.start_greeter()
+        for call in ("Send", "Request"):
+            answer = self.error(self.post(f"{MESSAGING}/{call}", {"envelope": {
+                "receiver": "greeter", "content": "eA==", "deadline": "1970-01-02T00:00:00Z"}}),
+                504, "deadline_exceeded", "EXPIRED")
+            self.assertIn("deadline", answer.json()["message"])
 
     def test_good_canary_is_steered(self):
         self.start_greeter()

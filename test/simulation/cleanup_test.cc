@@ -126,7 +126,7 @@ TEST_F(CleanUps, WhatIsUnderWayOrWaitsStaysWhateverItsAge) {
     EXPECT_TRUE(server_.artifacts.HasModule(module));
   }
   auto aborted = server_.Ask<DeploymentView>(
-      [&](Done<DeploymentView> done) { server_.controller->Abort("dep-2", std::move(done)); });
+      [&](Done<DeploymentView> done) { server_.controller->Abort("dep-2", {}, std::move(done)); });
   ASSERT_TRUE(aborted.ok()) << aborted.status();
   EXPECT_TRUE(server_.Await("dep-3", DeploymentState::kRunning)) << "its module is there";
 }

@@ -77,7 +77,6 @@ class Life {
     server_.on_transition = [this](const DeploymentView& view) { OnTransition(view); };
     request_ = SimServer::Direct("agent", two_);
     scenario.shape(&request_);
-    request_.idempotency_key = "this one";
   }
 
   // Dies at the `n`th transition of the deployment (from 1; 0: never), or `delay_ns` after it.
@@ -131,8 +130,17 @@ class Life {
 
  private:
   void Deploy() {
-    auto made = server_.Deploy(request_);
-    EXPECT_TRUE(!made.ok() || made->view.status.id == DeploymentId(2)) << "one deployment";
+    auto told = server_.Once<DeployOutcome>(
+        "this one", "",
+        [this](CommandClaim claim, Done<DeployOutcome> done) {
+          DeployRequest request = request_;
+          request.terms.claim = std::move(claim);
+          server_.controller->Deploy(std::move(request), std::move(done));
+        },
+        [](const DeployOutcome& made) { return StrCat(made.view.status.id.value()); });
+    server_.world.RunUntil([&told] { return told->has_value(); }, kSecond);
+    ASSERT_TRUE(told->has_value() && (*told)->ok());
+    EXPECT_EQ(***told, "2") << "one deployment";
   }
   void Tell() {
     const std::string content = StrCat(++number_);

@@ -49,7 +49,7 @@ class Deployments : public ::testing::Test {
   }
   absl::StatusOr<DeploymentView> Promote(const std::string& from, bool full = false) {
     return server_.Ask<DeploymentView>([&](Done<DeploymentView> done) {
-      server_.controller->Promote("agent", from, full, std::move(done));
+      server_.controller->Promote({"agent", from, full, {}}, std::move(done));
     });
   }
   // The revision that answers a request.
@@ -69,13 +69,8 @@ class Deployments : public ::testing::Test {
   std::vector<Digest> modules_;
 };
 
-TEST_F(Deployments, RepeatsAndSameContentChangeNothing) {
-  DeployRequest request = SimServer::Direct("agent", modules_[0]);
-  request.idempotency_key = "once";
-  auto first = server_.Deploy(request);
-  auto again = server_.Deploy(request);
-  ASSERT_TRUE(first.ok() && again.ok());
-  EXPECT_EQ(first->view.status.id, again->view.status.id);
+TEST_F(Deployments, TheSameContentIsNotDeployedTwice) {
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("agent", modules_[0])).ok());
   ASSERT_TRUE(server_.Await("agent", DeploymentState::kRunning));
   auto same = server_.Deploy(SimServer::Direct("agent", modules_[0]));
   ASSERT_TRUE(same.ok());
@@ -132,7 +127,7 @@ TEST_F(Deployments, PauseStopsTheClockThroughARestart) {
   Direct(0);
   Canary(1);
   auto paused = server_.Ask<DeploymentView>(
-      [&](Done<DeploymentView> done) { server_.controller->Pause("agent", std::move(done)); });
+      [&](Done<DeploymentView> done) { server_.controller->Pause("agent", {}, std::move(done)); });
   ASSERT_TRUE(paused.ok());
   Restart();
   server_.world.RunFor(600 * kSecond);
@@ -140,11 +135,11 @@ TEST_F(Deployments, PauseStopsTheClockThroughARestart) {
   EXPECT_EQ(server_.Get("agent")->elapsed_ns, paused->elapsed_ns);
   ASSERT_TRUE(server_
                   .Ask<DeploymentView>([&](Done<DeploymentView> done) {
-                    server_.controller->Resume("agent", std::move(done));
+                    server_.controller->Resume("agent", {}, std::move(done));
                   })
                   .ok());
   auto aborted = server_.Ask<DeploymentView>(
-      [&](Done<DeploymentView> done) { server_.controller->Abort("agent", std::move(done)); });
+      [&](Done<DeploymentView> done) { server_.controller->Abort("agent", {}, std::move(done)); });
   ASSERT_TRUE(aborted.ok());
   EXPECT_EQ(aborted->status.state, DeploymentState::kRolledBack);
   EXPECT_EQ(Serving(), 1u);
@@ -218,7 +213,7 @@ TEST_F(Deployments, RollbackOfTheWindowBesideANewerDeployment) {
   // It takes over from what serves, not from what was withdrawn.
   EXPECT_EQ(Status("dep-3").stable.number, RevisionNumber(1));
   auto abort = server_.Ask<DeploymentView>(
-      [&](Done<DeploymentView> done) { server_.controller->Abort("dep-3", std::move(done)); });
+      [&](Done<DeploymentView> done) { server_.controller->Abort("dep-3", {}, std::move(done)); });
   ASSERT_TRUE(abort.ok());
   EXPECT_EQ(Serving(), 1u);
 }
@@ -231,22 +226,6 @@ TEST_F(Deployments, CandidateThatDoesNotStayUpFailsItsStage) {
   EXPECT_EQ(Status().state, DeploymentState::kRolledBack);
   EXPECT_EQ(Status().cause, EndCause::kPrepare);
   EXPECT_THAT(Status().error, ::testing::HasSubstr("code 3"));
-}
-
-TEST_F(Deployments, RetryWithOneKeyIsOneDeployment) {
-  Direct(0);
-  server_.validator->Reject(modules_[1], "NOT_WASM", "it is not a module");
-  Canary(1);
-  server_.validator->SetReport(modules_[1], validation::testing::MakeReport(modules_[1]));
-  auto retry = [&] {
-    return server_.Ask<DeployOutcome>([&](Done<DeployOutcome> done) {
-      server_.controller->Retry("dep-2", "again", std::move(done));
-    });
-  };
-  auto first = retry();
-  auto second = retry();
-  ASSERT_TRUE(first.ok() && second.ok());
-  EXPECT_EQ(first->view.status.id, second->view.status.id);
 }
 
 TEST_F(Deployments, OldOnesAreForgottenBesideOneThatServes) {

@@ -254,7 +254,7 @@ TEST_F(HistoryReplays, AnAbortEndsItsWorkersToo) {
   EXPECT_EQ(server_.Get("agent")->status.state, DeploymentState::kValidating);
   EXPECT_THAT(server_.supervisor->Running(), SizeIs(3));
   auto aborted = server_.Ask<DeploymentView>(
-      [&](Done<DeploymentView> done) { server_.controller->Abort("agent", std::move(done)); });
+      [&](Done<DeploymentView> done) { server_.controller->Abort("agent", {}, std::move(done)); });
   ASSERT_TRUE(aborted.ok()) << aborted.status();
   server_.world.RunFor(kSecond);
   EXPECT_EQ(server_.Get("agent")->status.state, DeploymentState::kRolledBack);

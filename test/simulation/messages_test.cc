@@ -257,6 +257,30 @@ TEST_F(Messages, ARepeatOfWhatEndedUnhandledIsToldTheSameAgain) {
   }
 }
 
+TEST_F(Messages, WhatHasExpiredAlreadyIsNotAccepted) {
+  Start();
+  Envelope envelope = SimServer::To("agent", "ok");
+  const auto refused = [&] {
+    auto caller = server_.Send(envelope);
+    server_.world.RunFor(kSecond);
+    return caller->code() == absl::StatusCode::kDeadlineExceeded &&
+           FieldOf(caller->answer->status) == "deadline";
+  };
+  const journal::CounterRow before = server_.journal->TotalCounters();
+  for (int64_t deadline_ns : {int64_t{1}, server_.world.WallNanos()}) {
+    envelope.deadline_ns = deadline_ns;
+    EXPECT_TRUE(refused()) << deadline_ns;
+  }
+  // With a key it may be a repeat, for as long as answers are kept.
+  envelope.idempotency_key = "k";
+  EXPECT_FALSE(refused());
+  envelope.deadline_ns = server_.world.WallNanos() - router::kRepeatsAfterDeadlineNs;
+  envelope.idempotency_key = "another";
+  EXPECT_TRUE(refused());
+  EXPECT_EQ(server_.journal->TotalCounters().accepted, before.accepted + 1);
+  EXPECT_EQ(server_.CheckCounters(), "");
+}
+
 TEST_F(Messages, ARetriedDeadLetterAnswersRepeatsWithItsReply) {
   Start();
   Envelope envelope = SimServer::To("agent", "reject");
@@ -475,7 +499,7 @@ TEST_P(Removal, CutShortGoesOnAfterARestart) {
     const AgentId agent = server.IdOf("agent");
     for (int i = 0; i < 20; ++i) server.Send(SimServer::To("agent", StrCat(i), "a"));
     server.world.RunFor(100 * kMilli);
-    server.controller->RemoveAgent("agent", mode, [](const auto&) {});
+    server.controller->RemoveAgent("agent", mode, {}, [](const auto&) {});
     server.world.RunFor(cut_us * kNanosPerMicro);
     server.Crash(CrashKind::kKill);
     server.Start();

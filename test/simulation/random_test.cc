@@ -139,7 +139,7 @@ class History {
            .drain_ns = static_cast<int64_t>(random_.Below(2)) * 5 * kNanosPerMilli},
           [](absl::StatusOr<RollbackOutcome>) {});
     } else if (what < 86) {
-      server_.controller->Promote("relay", "", random_.Below(2) == 0,
+      server_.controller->Promote({"relay", "", random_.Below(2) == 0, {}},
                                   [](absl::StatusOr<DeploymentView>) {});
     } else if (what < 88) {
       Crash();

@@ -66,7 +66,7 @@ class Strategies : public ::testing::Test {
   }
   absl::StatusOr<std::vector<DeploymentView>> Group(const std::vector<DeployRequest>& requests) {
     return server_.Ask<std::vector<DeploymentView>>([&](Done<std::vector<DeploymentView>> done) {
-      server_.controller->DeployGroup(requests, std::move(done));
+      server_.controller->DeployGroup(requests, {}, std::move(done));
     });
   }
 
@@ -98,7 +98,7 @@ TEST_F(Strategies, BlueGreenByHandWaitsForPromote) {
   EXPECT_EQ(Answers("agent"), 1u);
   Restart();
   auto promoted = server_.Ask<DeploymentView>([&](Done<DeploymentView> done) {
-    server_.controller->Promote("agent", "preview", false, std::move(done));
+    server_.controller->Promote({"agent", "preview", false, {}}, std::move(done));
   });
   ASSERT_TRUE(promoted.ok()) << promoted.status();
   EXPECT_EQ(Answers("agent"), 2u);
@@ -234,22 +234,26 @@ TEST_F(Strategies, AGroupCutShortAnywhereIsSwitchedWhole) {
     const Digest two = server.AddModule("two", EchoScript());
     DeployRequest a = SimServer::Direct("a", one);
     DeployRequest b = SimServer::Direct("b", two);
-    a.idempotency_key = b.idempotency_key = "group";
-    (void)server.Ask<std::vector<DeploymentView>>([&](Done<std::vector<DeploymentView>> done) {
-      server.controller->DeployGroup({a, b}, std::move(done));
-    });
+    const auto deploy = [&] {
+      auto told = server.Once<std::vector<DeploymentView>>(
+          "group", "a and b",
+          [&](CommandClaim claim, Done<std::vector<DeploymentView>> done) {
+            server.controller->DeployGroup({a, b}, std::move(claim), std::move(done));
+          },
+          [](const std::vector<DeploymentView>& views) {
+            return StrCat(views.size(), " from ", views[0].status.id.value());
+          });
+      server.world.RunUntil([&] { return told->has_value(); }, kSecond);
+      return told->has_value() ? **told : absl::UnavailableError("no answer");
+    };
+    EXPECT_TRUE(deploy().ok());
     server.world.RunFor(cut_ms * kNanosPerMilli);
     server.Crash(CrashKind::kPowerCut);
     server.Start();
     server.world.RunFor(60 * kSecond);
     EXPECT_EQ(server.Get("a")->status.state, DeploymentState::kRunning);
     EXPECT_EQ(server.Get("b")->status.state, DeploymentState::kRunning);
-    auto again =
-        server.Ask<std::vector<DeploymentView>>([&](Done<std::vector<DeploymentView>> done) {
-          server.controller->DeployGroup({a, b}, std::move(done));
-        });
-    ASSERT_TRUE(again.ok());
-    EXPECT_EQ((*again)[0].status.id, DeploymentId(1)) << "a repeat is the same group";
+    EXPECT_EQ(*deploy(), "2 from 1") << "a repeat is the same group";
   }
 }
 
@@ -311,7 +315,7 @@ TEST_F(Strategies, AShadowThatMissesItsFailOnIsTakenBackAndAPromotedOneServes) {
   server_.world.RunFor(kSecond);
   ASSERT_TRUE(server_
                   .Ask<DeploymentView>([&](Done<DeploymentView> done) {
-                    server_.controller->Promote("agent", "shadow", false, std::move(done));
+                    server_.controller->Promote({"agent", "shadow", false, {}}, std::move(done));
                   })
                   .ok());
   EXPECT_EQ(Answers("agent"), 3u);
@@ -343,7 +347,7 @@ TEST_F(FewPlaces, MoreDeploymentsWaitInTheOrderInWhichTheyCame) {
   auto abort = [&](const char* agent) {
     ASSERT_TRUE(server_
                     .Ask<DeploymentView>([&](Done<DeploymentView> done) {
-                      server_.controller->Abort(agent, std::move(done));
+                      server_.controller->Abort(agent, {}, std::move(done));
                     })
                     .ok());
     server_.world.RunFor(kSecond);

@@ -2,6 +2,7 @@
 #include "caxton/base/testing/sim_world.h"
 
 #include <algorithm>
+#include <limits>
 
 namespace caxton::testing {
 
@@ -65,6 +66,8 @@ bool SimWorld::RunOne(int64_t not_after_ns) {
   node.mapped().task();
   return true;
 }
+
+bool SimWorld::RunNext() { return RunOne(std::numeric_limits<int64_t>::max()); }
 
 size_t SimWorld::RunReady() {
   size_t ran = 0;

@@ -39,6 +39,8 @@ void SimServer::Start() {
       [](const absl::Status&) { CAXTON_ASSERT(false, "the simulated disk writes"); });
   CAXTON_ASSERT(opened.ok(), std::string(StdView(opened.status().message())));
   journal = *std::move(opened);
+  commands = std::make_unique<CommandBook>(&world, journal.get());
+  absl::Status recovered = commands->Recover();
   router::RouterDeps deps{
       .journal = journal.get(), .clock = &world, .random = &random, .observer = this};
   deps.shards = shards_;
@@ -75,7 +77,7 @@ void SimServer::Start() {
                                        Retain(view.status.candidate.agent);
                                        if (on_transition) on_transition(view);
                                      }});
-  absl::Status recovered = controller->Recover();
+  if (recovered.ok()) recovered = controller->Recover();
   if (recovered.ok()) recovered = router->Recover(supervisor->TakeSuspects());
   if (recovered.ok()) controller->StartServing();
   CAXTON_ASSERT(recovered.ok(), std::string(StdView(recovered.message())));
@@ -88,6 +90,7 @@ void SimServer::Crash(CrashKind kind, size_t survivors) {
   world.Crash(cleaner_);
   for (Executor* strand : {committer_, control_, workers_, validation_}) world.Crash(strand);
   controller.reset();
+  commands.reset();
   validator.reset();
   supervisor.reset();
   router.reset();
@@ -196,7 +199,7 @@ absl::StatusOr<RollbackOutcome> SimServer::Rollback(RollbackRequest request) {
 
 absl::StatusOr<RemoveOutcome> SimServer::Remove(const std::string& agent, router::RemoveMode mode) {
   return Ask<RemoveOutcome>(
-      [&](Done<RemoveOutcome> done) { controller->RemoveAgent(agent, mode, std::move(done)); });
+      [&](Done<RemoveOutcome> done) { controller->RemoveAgent(agent, mode, {}, std::move(done)); });
 }
 
 // ---- what became of things

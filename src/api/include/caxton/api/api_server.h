@@ -17,6 +17,7 @@
 #include "caxton/api/connect.h"
 #include "caxton/base/clock.h"
 #include "caxton/base/random.h"
+#include "caxton/controller/command_book.h"
 #include "caxton/controller/controller.h"
 #include "caxton/journal/journal.h"
 #include "caxton/router/router.h"
@@ -67,6 +68,7 @@ struct CommitTimes {
 
 struct ApiDeps {
   controller::Controller* controller = nullptr;
+  controller::CommandBook* commands = nullptr;
   router::Router* router = nullptr;
   journal::Journal* journal = nullptr;
   supervisor::Supervisor* supervisor = nullptr;
@@ -92,8 +94,5 @@ class ApiServer {
   virtual void SetServing(bool serving) = 0;
   virtual void Stop() = 0;
 };
-
-// "127.0.0.1:8080" -> its parts; refuses addresses that are not loopback.
-absl::Status CheckLoopback(const std::string& listen);
 
 }  // namespace caxton::api

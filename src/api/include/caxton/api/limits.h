@@ -20,11 +20,6 @@ inline constexpr int32_t kDefaultPageSize = 100;
 inline constexpr int32_t kMaxPageSize = 1000;
 inline constexpr size_t kMaxLogLinesPerRead = 256;
 inline constexpr int64_t kLogPollNs = 200'000'000;  // while a caller follows an agent's log
-// Answers kept for repeats by idempotency key, in memory.
-inline constexpr size_t kMaxAnswersKept = 10'000;
-inline constexpr size_t kMaxAnswersKeptBytes = size_t{32} << 20;
-inline constexpr int64_t kAnswersKeptNs = int64_t{24} * 3'600 * 1'000'000'000;
-inline constexpr size_t kMaxRepeatsWaiting = 64;  // for the answer to one call
 // HTTP/JSON. A body is longer than its message: base64 makes 4 bytes of 3.
 inline constexpr size_t kMaxConnectBodyBytes = size_t{92} << 20;
 inline constexpr int64_t kDefaultConnectTimeoutMs = 30'000;

@@ -21,9 +21,14 @@ absl::Status WithFix(absl::Status status, std::string_view fix);
 // Attaches how long to wait before a retry makes sense (google.rpc.RetryInfo). Milliseconds.
 absl::Status WithRetryAfterMs(absl::Status status, int64_t milliseconds);
 
+// Attaches the request's field that is wrong (google.rpc.BadRequest). The message begins with it,
+// "`field`: ".
+absl::Status WithField(absl::Status status, std::string_view field);
+
 // Empty where none was attached.
 std::string ReasonOf(const absl::Status& status);
 std::string FixOf(const absl::Status& status);
+std::string FieldOf(const absl::Status& status);
 // -1 where none was attached.
 int64_t RetryAfterMsOf(const absl::Status& status);
 

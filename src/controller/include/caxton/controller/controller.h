@@ -21,6 +21,7 @@
 #include "caxton/base/clock.h"
 #include "caxton/base/executor.h"
 #include "caxton/base/random.h"
+#include "caxton/controller/command_book.h"
 #include "caxton/controller/limits.h"
 #include "caxton/controller/views.h"
 #include "caxton/journal/journal.h"
@@ -34,6 +35,17 @@ namespace caxton::controller {
 template <typename T>
 using Done = absl::AnyInvocable<void(absl::StatusOr<T>)>;
 
+// What a caller adds to a command. Both are looked at where the command is carried out: nothing
+// happens between the look and the act.
+struct CommandTerms {
+  // Of the deployment that the target means (of the agent: where it is created, set or removed),
+  // else ABORTED, ETAG_MISMATCH. Empty: however it is by now.
+  std::string etag;
+  // Journaled in one batch with the command's effect. A claim of an earlier start is answered from
+  // its record, and the command not carried out.
+  CommandClaim claim;
+};
+
 struct DeployRequest {
   std::string agent;
   std::string label;  // --version; may be empty
@@ -42,13 +54,21 @@ struct DeployRequest {
   RevisionOverrides overrides;
   bool force = false;
   bool validate_only = false;
-  std::string idempotency_key;
+  CommandTerms terms;
+};
+
+struct PromoteRequest {
+  std::string target;
+  std::string from_stage;  // a StageName; empty: the current one
+  bool full = false;
+  CommandTerms terms;
 };
 
 struct RollbackRequest {
   std::string target;  // an agent's name or "dep-N"
   RevisionNumber to;   // 0: the last that was not withdrawn
   int64_t drain_ns = 0;
+  CommandTerms terms;
 };
 
 // What one clean-up by age has dropped.
@@ -100,17 +120,19 @@ class Controller {
   virtual void Deploy(DeployRequest request, Done<DeployOutcome> done) = 0;
   // Several agents, one request each, switched in one route change: all of them or none. None may
   // have a deployment under way; strategies direct and blue-green, without a wait.
-  virtual void DeployGroup(std::vector<DeployRequest> requests,
+  // `claim` is the group's; those of its members are not looked at.
+  virtual void DeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
                            Done<std::vector<DeploymentView>> done) = 0;
-  virtual void Promote(std::string target, std::string from_stage, bool full,
-                       Done<DeploymentView> done) = 0;
-  virtual void Pause(std::string target, Done<DeploymentView> done) = 0;
-  virtual void Resume(std::string target, Done<DeploymentView> done) = 0;
-  virtual void Abort(std::string target, Done<DeploymentView> done) = 0;
-  virtual void Retry(std::string target, std::string idempotency_key, Done<DeployOutcome> done) = 0;
+  virtual void Promote(PromoteRequest request, Done<DeploymentView> done) = 0;
+  virtual void Pause(std::string target, CommandTerms terms, Done<DeploymentView> done) = 0;
+  virtual void Resume(std::string target, CommandTerms terms, Done<DeploymentView> done) = 0;
+  virtual void Abort(std::string target, CommandTerms terms, Done<DeploymentView> done) = 0;
+  virtual void Retry(std::string target, CommandClaim claim, Done<DeployOutcome> done) = 0;
   // Answers when the restored revision serves and the withdrawn one's workers are gone.
   virtual void Rollback(RollbackRequest request, Done<RollbackOutcome> done) = 0;
-  virtual void RemoveAgent(std::string name, router::RemoveMode mode, Done<RemoveOutcome> done) = 0;
+  // Who asks again while it is removed in the same way gets the same answer.
+  virtual void RemoveAgent(std::string name, router::RemoveMode mode, CommandTerms terms,
+                           Done<RemoveOutcome> done) = 0;
   virtual void Validate(DeployRequest request, Done<validation::ValidationReport> done) = 0;
 
   // ---- reads

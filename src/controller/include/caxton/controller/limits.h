@@ -40,4 +40,12 @@ inline constexpr int64_t kReplayLimitNs = 60'000'000'000;
 inline constexpr int64_t kPrepareGraceNs =
     5'000'000'000;  // for a restart's StartRevision, on top of warm_up
 
+// Commands kept for repeats, by idempotency key. Above these the oldest is forgotten.
+inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
+inline constexpr size_t kMaxCommandsKept = 10'000;
+inline constexpr size_t kMaxCommandsKeptBytes = size_t{32} << 20;  // keys, digests and answers
+inline constexpr int64_t kCommandsKeptNs = int64_t{24} * 3'600 * 1'000'000'000;
+inline constexpr size_t kMaxCommandsRunning = 1'000;  // with a key, without an answer yet
+inline constexpr size_t kMaxRepeatsWaiting = 64;      // for the answer to one command
+
 }  // namespace caxton::controller

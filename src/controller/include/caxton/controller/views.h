@@ -35,7 +35,6 @@ struct DeploymentView {
   uint64_t redelivered = 0;
   DeploymentId queued_behind;  // while it waits: the agent's deployment in progress
   size_t place_in_queue = 0;   // while it waits for a place on the server: from 1
-  uint64_t generation = 0;     // changes with every journaled change: the etag
 };
 
 struct AgentView {
@@ -43,6 +42,7 @@ struct AgentView {
   std::shared_ptr<const Revision> stable;     // null: none yet
   std::shared_ptr<const Revision> candidate;  // null: none
   uint32_t weight_ppm = 0;
+  std::string etag;
   std::optional<deployment::DeploymentStatus> deployment;  // the newest
   std::optional<supervisor::WorkersStatus> stable_workers, candidate_workers;
   journal::CounterRow counters;
@@ -69,6 +69,10 @@ struct DeployOutcome {
   std::optional<validation::ValidationReport> validation;  // validate_only
   std::vector<FieldChange> changes;                        // against the stable revision
 };
+
+// What a caller names who wants to change exactly what it has seen. It is another after every
+// change but the progress of a clock, and the same after a restart.
+std::string EtagOf(const deployment::DeploymentStatus& status);
 
 struct RollbackOutcome {
   DeploymentView view;   // of the deployment rolled back, or of the new one that restores

@@ -35,6 +35,5 @@ inline constexpr int64_t kStageExtensionLimit = 2;
 
 // Texts kept in a deployment's record (errors, verdicts, causes) are cut to this.
 inline constexpr size_t kMaxRecordTextBytes = 8 << 10;
-inline constexpr size_t kMaxIdempotencyKeyBytes = 128;
 
 }  // namespace caxton::deployment

@@ -78,7 +78,6 @@ struct DeploymentStatus {
   RevisionRef stable;  // number 0: there was none; set again when a queued deployment starts
   DeploymentPlan plan;
   Salt salt{};  // 128 random bits, never reused
-  std::string idempotency_key;
   // Deployments that are switched in one route change, this one included; empty: on its own.
   std::vector<DeploymentId> group;
 
@@ -100,6 +99,9 @@ struct DeploymentStatus {
   EndCause cause = EndCause::kNone;
   std::string error;  // validation, preparation: all faults
 
+  // Another with every change but the progress of a clock, and never used twice, not even for a
+  // change that a crash took back: one more, or the wall clock in ns where that is ahead.
+  uint64_t generation = 0;
   int64_t created_ns = 0, updated_ns = 0, running_ns = 0, ended_ns = 0;  // wall clock; 0: not yet
   RollbackPhases rollback;                                               // the controller's
 

@@ -21,6 +21,7 @@
 #include "absl/status/statusor.h"
 #include "caxton/base/clock.h"
 #include "caxton/base/executor.h"
+#include "caxton/journal/command_record.h"
 #include "caxton/journal/committer.h"
 #include "caxton/journal/records.h"
 #include "caxton/journal/store.h"
@@ -67,6 +68,9 @@ class Journal {
       const std::function<void(AgentId, Seq, Envelope)>& each) const = 0;
   virtual absl::Status ScanEvidence(DeploymentId deployment,
                                     const std::function<void(const Observation&)>& each) const = 0;
+  // In the order in which they were claimed.
+  virtual absl::Status RecoverCommands(
+      const std::function<void(uint64_t number, CommandRecord)>& each) const = 0;
   // What a shadow's comparison had seen when it was last recorded; nullopt: nothing yet.
   virtual absl::StatusOr<std::optional<std::string>> GetComparison(
       DeploymentId deployment) const = 0;

@@ -38,8 +38,9 @@ enum class Table : uint8_t {
   // deployment -> bytes (caxton/analysis): what a shadow's comparison has seen; with a suffix
   // (HistoryKey): what the replay before traffic has shown
   kComparisons = 12,
+  kCommands = 13,  // number -> CommandRecord: what was asked for under which idempotency key
 };
-inline constexpr int kTableCount = 13;
+inline constexpr int kTableCount = 14;
 
 // Row writes that become visible together or not at all; applied in order.
 class RowBatch {

@@ -34,6 +34,10 @@ inline constexpr int64_t kDeferredReplyKeptNs = 3'600'000'000'000;  // an hour
 inline constexpr size_t kMaxJoinedWaiters =
     100'000;  // callers that repeat a message still being handled
 
+// For so long after its deadline a message with an idempotency key may be a repeat whose answer is
+// kept: the hours that the journal keeps answers, and the one that was begun.
+inline constexpr int64_t kRepeatsAfterDeadlineNs = int64_t{25} * 3'600 * 1'000'000'000;
+
 // Copies for shadows, waiting and running. What is above these is dropped and counted.
 inline constexpr int64_t kMaxMirroredPerAgent = 1024;
 inline constexpr int64_t kMaxMirroredBytesPerAgent = int64_t{16} << 20;

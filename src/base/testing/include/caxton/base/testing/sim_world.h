@@ -32,6 +32,8 @@ class SimWorld final : public Clock {
   // Drops every queued task and timer of `executor`; it stays usable.
   void Crash(Executor* executor);
 
+  // Runs the next task, whenever it is due; false: there is none.
+  bool RunNext();
   // Runs all that is due now, without moving the clock. Returns how many tasks ran.
   size_t RunReady();
   // Runs everything due up to now + `duration_ns` and leaves the clock there.

@@ -91,6 +91,26 @@ class SimServer final : private router::RouterObserver {
              int64_t limit_ns = 3'600 * kNanosPerSecond);
   absl::StatusOr<RollbackOutcome> Rollback(RollbackRequest request);
   absl::StatusOr<RemoveOutcome> Remove(const std::string& agent, router::RemoveMode mode);
+  // As the API does with an idempotency key: carried out once per key, `answer` made of the
+  // outcome. Does not run the world.
+  template <typename T>
+  std::shared_ptr<std::optional<absl::StatusOr<std::string>>> Once(
+      const std::string& key, const std::string& request,
+      const std::function<void(CommandClaim, Done<T>)>& call,
+      std::function<std::string(const T&)> answer) {
+    auto got = std::make_shared<std::optional<absl::StatusOr<std::string>>>();
+    auto told = [got](const absl::StatusOr<std::string>& answer) { *got = answer; };
+    std::optional<CommandClaim> claim = commands->Begin("Call", key, {{"request", request}}, told);
+    if (!claim.has_value()) return got;
+    const uint64_t number = claim->number;
+    call(*std::move(claim), [book = commands.get(), number, told,
+                             answer = std::move(answer)](absl::StatusOr<T> outcome) {
+      book->Settle(number,
+                   outcome.ok() ? absl::StatusOr<std::string>(answer(*outcome)) : outcome.status(),
+                   told);
+    });
+    return got;
+  }
 
   // ---- what became of things
   AgentId IdOf(const std::string& agent) const;
@@ -115,6 +135,7 @@ class SimServer final : private router::RouterObserver {
   std::unique_ptr<router::Router> router;
   std::unique_ptr<supervisor::testing::FakeSupervisor> supervisor;
   std::unique_ptr<validation::testing::FakeValidator> validator;
+  std::unique_ptr<CommandBook> commands;
   std::unique_ptr<Controller> controller;
 
  private:

@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Removal of an agent: closed on record, its messages drained or discarded, its rows erased, a
+// tombstone left. What if the process dies here? From the record on a restart goes on with it, and
+// the claim of the caller's idempotency key, which is in that record, says what it was about: a
+// repeat is told the outcome, not that there is no such agent.
+#include <algorithm>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/controller/limits.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+
+using router::RemoveMode;
+
+void ControllerImpl::RemoveAgent(std::string name, RemoveMode mode, CommandTerms terms,
+                                 Done<RemoveOutcome> done) {
+  OnStrand([this, name = std::move(name), mode, terms = std::move(terms),
+            done = std::move(done)]() mutable {
+    OnRemove(name, mode, std::move(terms), std::move(done));
+  });
+}
+
+void ControllerImpl::OnRemove(const std::string& name, RemoveMode mode, CommandTerms terms,
+                              Done<RemoveOutcome> done) {
+  if (terms.claim.earlier && TellRemoved(terms.claim, mode, &done)) return;
+  AgentEntry* agent = book_.Find(std::string_view(name));
+  if (agent == nullptr) return done(NoSuchAgent(name));
+  const AgentId id = agent->record.id;
+  if (absl::Status changed = CheckEtag(*agent, terms.etag); !changed.ok()) {
+    return done(std::move(changed));
+  }
+  if (agent->closed) return JoinRemoval(agent, mode, std::move(terms.claim), std::move(done));
+  const journal::CounterRow counters = d_.journal->Counters(id);
+  if (mode == RemoveMode::kRefuseIfWaiting && counters.waiting > 0) {
+    return done(
+        WithFix(WithReason(absl::FailedPreconditionError(StrCat(
+                               "agent '", name, "' has ", counters.waiting, " messages waiting")),
+                           "MESSAGES_WAITING"),
+                "say what happens to them: --drain, --dead-letter or --purge"));
+  }
+  agent->closed = true;
+  PublishAgent(agent);
+  const RemovalStart start{counters.waiting, counters.dead, counters.dropped};
+  Removal& removal = removals_[id];
+  removal.mode = mode;
+  removal.askers.emplace_back(start, std::move(done));
+  CommandClaim& claim = terms.claim;
+  claim.record.agent = id;
+  claim.record.waiting = start.waiting;
+  claim.record.dead = start.dead;
+  claim.record.dropped = start.dropped;
+  RecordRemoval(agent, mode, claim, [this, id] { BeginRemoval(id); });
+}
+
+// Whether the claim's removal is over, or under way and joined. False: it was given up, and may be
+// begun again.
+bool ControllerImpl::TellRemoved(const CommandClaim& claim, RemoveMode mode,
+                                 Done<RemoveOutcome>* done) {
+  const AgentId id = claim.record.agent;
+  const RemovalStart start{claim.record.waiting, claim.record.dead, claim.record.dropped};
+  if (book_.Find(id) == nullptr) {
+    (*done)(OutcomeOf(id, mode, start));
+    return true;
+  }
+  auto removal = removals_.find(id);
+  if (removal == removals_.end()) return false;
+  removal->second.askers.emplace_back(start, std::move(*done));
+  return true;
+}
+
+// Its claim is on record before the agent is gone, so that it is told the outcome whatever happens.
+void ControllerImpl::JoinRemoval(AgentEntry* agent, RemoveMode mode, CommandClaim claim,
+                                 Done<RemoveOutcome> done) {
+  const AgentId id = agent->record.id;
+  auto removal = removals_.find(id);
+  if (removal == removals_.end() || removal->second.mode != mode) {
+    return done(WithFix(Removing(agent->record.name),
+                        "wait for it, or ask for it in the way it was begun"));
+  }
+  // Nobody waits for one that a restart went on with: what was before that is not known here.
+  const journal::CounterRow now = d_.journal->Counters(id);
+  RemovalStart start{now.waiting, now.dead, now.dropped};
+  if (!removal->second.askers.empty()) start = removal->second.askers.front().first;
+  removal->second.askers.emplace_back(start, std::move(done));
+  if (claim.number == 0) return;
+  claim.record.agent = id;
+  claim.record.waiting = start.waiting;
+  claim.record.dead = start.dead;
+  claim.record.dropped = start.dropped;
+  journal::CommitOp op;
+  PutClaim(claim, &op.rows);
+  d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::RecordRemoval(AgentEntry* agent, std::optional<RemoveMode> mode,
+                                   const CommandClaim& claim, absl::AnyInvocable<void()> then) {
+  agent->record.removing = mode.has_value() ? static_cast<uint8_t>(*mode) + 1 : 0;
+  journal::CommitOp op;
+  std::string bytes;
+  journal::Encode(agent->record, &bytes);
+  op.rows.Put(journal::Table::kAgents, journal::AgentKey(agent->record.id), std::move(bytes));
+  PutClaim(claim, &op.rows);
+  op.durable = [this, then = std::move(then)]() mutable { OnStrand(std::move(then)); };
+  d_.journal->committer().Submit(std::move(op));
+}
+
+void ControllerImpl::BeginRemoval(AgentId id) {
+  Removal& removal = removals_[id];
+  if (removal.mode != RemoveMode::kDrain) return Discard(id);
+  removal.deadline_ns = d_.clock->MonoNanos() + kMaxDrainNs;
+  AwaitDrained(id);
+}
+
+void ControllerImpl::AwaitDrained(AgentId id) {
+  AgentEntry* agent = book_.Find(id);
+  if (agent->load->waiting_messages.load() <= 0) return Discard(id);
+  if (d_.clock->MonoNanos() >= removals_[id].deadline_ns) return GiveUpRemoval(agent);
+  d_.executor->PostAfter(kDrainPollNs, [this, id] { AwaitDrained(id); });
+}
+
+// The callers are told once a restart would not go on with it.
+void ControllerImpl::GiveUpRemoval(AgentEntry* agent) {
+  agent->closed = false;
+  PublishAgent(agent);
+  auto askers = std::move(removals_[agent->record.id].askers);
+  removals_.erase(agent->record.id);
+  RecordRemoval(agent, std::nullopt, {}, [askers = std::move(askers)]() mutable {
+    for (auto& [start, done] : askers) {
+      done(WithFix(WithReason(absl::DeadlineExceededError(
+                                  "its messages were not handled within 10m; it stays"),
+                              "DRAIN_TIMEOUT"),
+                   "remove it with --dead-letter or --purge"));
+    }
+  });
+}
+
+void ControllerImpl::Discard(AgentId id) {
+  d_.router->DiscardWaiting(id, removals_[id].mode,
+                            [this, id] { OnStrand([this, id] { EraseAgent(id); }); });
+}
+
+RemoveOutcome ControllerImpl::OutcomeOf(AgentId id, RemoveMode mode,
+                                        const RemovalStart& start) const {
+  const journal::CounterRow now = d_.journal->Counters(id);
+  const auto since = [](uint64_t later, uint64_t earlier) {
+    return static_cast<int64_t>(later > earlier ? later - earlier : 0);
+  };
+  RemoveOutcome outcome;
+  outcome.dead_lettered = since(now.dead, start.dead);
+  outcome.dropped = since(now.dropped, start.dropped);
+  if (mode == RemoveMode::kDrain) {
+    outcome.drained = std::max<int64_t>(
+        static_cast<int64_t>(start.waiting) - outcome.dead_lettered - outcome.dropped, 0);
+  }
+  return outcome;
+}
+
+void ControllerImpl::EraseRows(AgentId id, journal::RowBatch* rows) {
+  const std::string prefix = journal::AgentKey(id);
+  const std::string end = journal::PrefixEnd(prefix);
+  for (journal::Table table :
+       {journal::Table::kInbox, journal::Table::kHeld, journal::Table::kRetained,
+        journal::Table::kRevisions, journal::Table::kRoutes}) {
+    rows->DeleteRange(table, prefix, end);
+  }
+}
+
+// Its dead letters and counters stay: they are the record of what became of its messages.
+void ControllerImpl::EraseAgent(AgentId id) {
+  AgentEntry* agent = book_.Find(id);
+  journal::CommitOp op;
+  journal::AgentRecord tombstone = agent->record;
+  tombstone.removed = true;
+  std::string bytes;
+  journal::Encode(tombstone, &bytes);
+  op.rows.Put(journal::Table::kAgents, journal::AgentKey(id), std::move(bytes));
+  EraseRows(id, &op.rows);
+  for (DeploymentId deployment : agent->history) {
+    EraseDeployment(deployment, &op.rows);
+    DropRun(deployment);
+  }
+  for (const auto& [number, revision] : agent->revisions) {
+    d_.validator->Cancel(revision->ref);
+    d_.supervisor->Stop(revision->ref, [] {});
+  }
+  Removal removal = std::move(removals_[id]);
+  removals_.erase(id);
+  std::vector<RemoveOutcome> outcomes;
+  for (const auto& [start, done] : removal.askers) {
+    outcomes.push_back(OutcomeOf(id, removal.mode, start));
+  }
+  d_.router->Forget(id);
+  book_.Remove(id);
+  op.durable = [this, removal = std::move(removal), outcomes = std::move(outcomes)]() mutable {
+    OnStrand([removal = std::move(removal), outcomes = std::move(outcomes)]() mutable {
+      for (size_t i = 0; i < outcomes.size(); ++i) removal.askers[i].second(outcomes[i]);
+    });
+  };
+  d_.journal->committer().Submit(std::move(op));
+}
+
+}  // namespace caxton::controller

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Rollback: of what is under way or still warm by one table, of what is not by a new deployment of
+// the kept artifact. What if the process dies here? The claim of the caller's idempotency key is in
+// the record that makes the rollback, so a repeat does not go further back.
+#include <algorithm>
+
+#include "caxton/base/assert.h"
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/controller/limits.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+
+using deployment::DeploymentName;
+using deployment::DeploymentState;
+
+void ControllerImpl::Rollback(RollbackRequest request, Done<RollbackOutcome> done) {
+  OnStrand([this, request = std::move(request), done = std::move(done)]() mutable {
+    const CommandClaim& claim = request.terms.claim;
+    if (!claim.earlier) return OnRollback(std::move(request), std::move(done));
+    const DeploymentId id = claim.record.deployment;
+    if (claim.record.made) return AwaitRestored(id, std::move(done));
+    // It may be finishing what the earlier start began.
+    ShowSettled(DeploymentName(id), kMaxReadPolls,
+                [this, id, done = std::move(done)](absl::StatusOr<DeploymentView> view) mutable {
+                  if (!view.ok()) return done(view.status());
+                  TellRolledBack(id, std::move(done));
+                });
+  });
+}
+
+void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> done) {
+  if (request.drain_ns < 0 || request.drain_ns > kMaxDrainNs) {
+    return done(WithReason(absl::InvalidArgumentError("a drain takes between 0s and 10m"),
+                           "INVALID_DRAIN"));
+  }
+  absl::StatusOr<Run*> found = FindTarget(request.target);
+  if (!found.ok()) return done(found.status());
+  Run* run = *found;
+  AgentEntry* agent = book_.Find(std::string_view(run->status.agent));
+  if (agent == nullptr) return done(NoSuchAgent(run->status.agent));
+  if (agent->closed) return done(Removing(run->status.agent));
+  if (run->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(*run));
+  if (absl::Status changed = CheckEtag(*run, request.terms.etag); !changed.ok()) {
+    return done(std::move(changed));
+  }
+  // A queued deployment is no obstacle: what serves is what is rolled back. The etag was that of
+  // the queued one.
+  if (run->status.queued && agent->active.valid()) {
+    run = FindRun(agent->active);
+    request.terms.etag.clear();
+  }
+  // The revision before is still warm: one table, no compile and no spawn.
+  const deployment::DeploymentStatus& s = run->status;
+  const bool warm = s.state == DeploymentState::kValidating ||
+                    s.state == DeploymentState::kDeploying ||
+                    (s.state == DeploymentState::kRunning && !s.finalized && s.has_stable());
+  if (warm && (!request.to.valid() || request.to == s.stable.number)) {
+    return RollbackRun(run, std::move(request), std::move(done));
+  }
+  // Named itself and rolled back already: a repeat.
+  const bool named = request.target == DeploymentName(s.id);
+  if (named && s.state == DeploymentState::kRolledBack && !request.to.valid()) {
+    return RollbackRun(run, std::move(request), std::move(done));
+  }
+  // A rollback never queues.
+  if (agent->active.valid()) {
+    return done(WithFix(WithReason(absl::FailedPreconditionError(
+                                       StrCat(DeploymentName(agent->active), " is under way")),
+                                   "DEPLOYMENT_IN_PROGRESS"),
+                        "roll it back or abort it first, then roll back further"));
+  }
+  absl::StatusOr<RevisionNumber> to = RollbackTarget(*agent, request.to);
+  if (!to.ok()) return done(to.status());
+  Redeploy(agent, *to, std::move(request.terms.claim), std::move(done));
+}
+
+void ControllerImpl::RollbackRun(Run* run, RollbackRequest request, Done<RollbackOutcome> done) {
+  const DeploymentId id = run->status.id;
+  Step(
+      id, deployment::Rollback{request.drain_ns},
+      [this, id, done = std::move(done)](absl::Status status) mutable {
+        if (!status.ok()) return done(std::move(status));
+        TellRolledBack(id, std::move(done));
+      },
+      std::move(request.terms));
+}
+
+// Once its workers are gone. By this server: what an earlier one withdrew has no processes any
+// more.
+void ControllerImpl::TellRolledBack(DeploymentId id, Done<RollbackOutcome> done) {
+  auto answer = [this, id, done = std::move(done)]() mutable {
+    Run* run = FindRun(id);
+    if (run == nullptr) return done(Gone());
+    RollbackOutcome outcome{.view = ViewOf(*run)};
+    if (outcome.view.candidate) outcome.from = outcome.view.candidate->Name();
+    if (outcome.view.stable) outcome.to = outcome.view.stable->Name();
+    done(std::move(outcome));
+  };
+  Run* run = FindRun(id);
+  const bool drains = run != nullptr && run->status.rolling_back;
+  const bool cleaning = run != nullptr && run->status.withdrawn && run->rollback_decided_ns != 0 &&
+                        run->status.rollback.cleaned_ns == 0;
+  if (drains || cleaning) {
+    run->when_rolled_back.push_back(std::move(answer));
+  } else {
+    answer();
+  }
+}
+
+bool ControllerImpl::Restorable(const AgentEntry& agent, RevisionNumber number) const {
+  std::shared_ptr<const Revision> revision = agent.Find(number);
+  if (revision == nullptr || agent.IsWithdrawn(number)) return false;
+  // Of the newest kMaxArtifactsPerAgent that can be: a row of bad ones does not push out the good.
+  const auto newer =
+      std::count_if(agent.revisions.upper_bound(number), agent.revisions.end(),
+                    [&agent](const auto& entry) { return !agent.IsWithdrawn(entry.first); });
+  return static_cast<size_t>(newer) < kMaxArtifactsPerAgent &&
+         d_.artifacts->HasModule(revision->module);
+}
+
+absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& agent,
+                                                              RevisionNumber to) {
+  const RevisionNumber serving = agent.Serving().number;
+  std::shared_ptr<const Revision> now = agent.Find(serving);
+  if (to.valid()) {
+    if (to == serving) {
+      return WithReason(absl::FailedPreconditionError(
+                            StrCat(agent.record.name, "@", to.value(), " serves already")),
+                        "SERVES_ALREADY");
+    }
+    if (Restorable(agent, to)) return to;
+    return WithFix(
+        WithReason(
+            absl::FailedPreconditionError(StrCat(
+                agent.record.name, "@", to.value(),
+                " cannot be restored: it was withdrawn, is unknown, or is not kept any more")),
+            "NOT_RESTORABLE"),
+        StrCat("`caxton agent history ", agent.record.name, "` shows which can"));
+  }
+  for (auto it = agent.revisions.rbegin(); it != agent.revisions.rend(); ++it) {
+    const auto& [number, revision] = *it;
+    if (number >= serving || !Restorable(agent, number)) continue;
+    // One that ran for good, and is not what runs now under another number.
+    auto made_by = runs_.find(revision->deployment);
+    const bool ran = made_by == runs_.end() || made_by->second->status.running_ns != 0;
+    if (ran && (now == nullptr || !now->SameContent(*revision))) return number;
+  }
+  return WithFix(
+      WithReason(absl::FailedPreconditionError(StrCat("agent '", agent.record.name,
+                                                      "' has no earlier revision to return to")),
+                 "NOTHING_TO_RESTORE"),
+      StrCat("deploy a module that works, or see `caxton agent history ", agent.record.name, "`"));
+}
+
+// After the cleanup window: a new deployment of the kept artifact, without stages.
+void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim claim,
+                              Done<RollbackOutcome> done) {
+  Revision revision = *agent->Find(to);
+  revision.created_ns = d_.clock->WallNanos();
+  DeployRequest request;
+  request.agent = agent->record.name;
+  request.label = revision.version;
+  request.module = revision.module;
+  request.terms.claim = std::move(claim);
+  absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(DeploymentSpec{}, agent);
+  if (!plan.ok()) return done(plan.status());
+  Create(std::move(request), std::move(revision), *std::move(plan),
+         [this, done = std::move(done)](absl::StatusOr<DeployOutcome> made) mutable {
+           if (!made.ok()) return done(made.status());
+           AwaitRestored(made->view.status.id, std::move(done));
+         });
+}
+
+void ControllerImpl::AwaitRestored(DeploymentId id, Done<RollbackOutcome> done) {
+  Run* run = FindRun(id);
+  if (run == nullptr) return done(Gone());
+  const bool under_way = run->status.state == DeploymentState::kValidating ||
+                         run->status.state == DeploymentState::kDeploying;
+  auto tell = [this, id, done = std::move(done)]() mutable { TellRestored(id, std::move(done)); };
+  if (under_way) {
+    run->when_settled.push_back(std::move(tell));
+  } else {
+    ShowSettled(
+        DeploymentName(id), kMaxReadPolls,
+        [tell = std::move(tell)](const absl::StatusOr<DeploymentView>&) mutable { tell(); });
+  }
+}
+
+void ControllerImpl::TellRestored(DeploymentId id, Done<RollbackOutcome> done) {
+  Run* run = FindRun(id);
+  if (run == nullptr || run->status.running_ns == 0) {
+    const std::string why = run == nullptr ? "its agent was removed" : run->status.error;
+    return done(WithReason(
+        absl::FailedPreconditionError(StrCat("the kept revision could not be restored: ", why)),
+        "RESTORE_FAILED"));
+  }
+  RollbackOutcome outcome{.view = ViewOf(*run)};
+  if (outcome.view.stable) outcome.from = outcome.view.stable->Name();
+  if (outcome.view.candidate) outcome.to = outcome.view.candidate->Name();
+  done(std::move(outcome));
+}
+
+}  // namespace caxton::controller
