@@ -135,6 +135,8 @@ void ControllerImpl::Retry(std::string target, std::string idempotency_key,
     request.label = status.label;
     request.module = old->module;
     request.idempotency_key = std::move(key);
+    request.allow_breaking = !status.allowed_by.empty();
+    request.requested_by = status.allowed_by;
     Revision revision = *old;
     revision.created_ns = d_.clock->WallNanos();
     deployment::DeploymentPlan plan = status.plan;
@@ -270,6 +272,9 @@ void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, Done<Rollbac
   request.agent = agent->record.name;
   request.label = revision.version;
   request.module = revision.module;
+  // Its contracts may be narrower than those it is restored from; it must come back all the same.
+  request.allow_breaking = true;
+  request.requested_by = "rollback";
   absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(DeploymentSpec{}, agent);
   if (!plan.ok()) return done(plan.status());
   Create(std::move(request), std::move(revision), *std::move(plan),

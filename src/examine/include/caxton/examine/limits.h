@@ -31,7 +31,7 @@ inline constexpr size_t kMaxGeneratedValues = 64 << 10;
 inline constexpr int kMaxSchemaDepth = 32;
 inline constexpr int kMaxSchemaSteps = 50'000;  // more: undecided
 // Of comparing with all other agents together, once for the new revision and once for the live one.
-inline constexpr int kMaxOthersSteps = 500'000;
+inline constexpr int kMaxOthersSteps = 100'000;
 inline constexpr size_t kMaxSchemaFaults = 20;
 inline constexpr int kMaxContentDepth = 64;  // of JSON that an agent sent
 // A peak above this share of the limit is a warning.
