@@ -4,6 +4,7 @@
 #include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/text.h"
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "convert.h"
 #include "services.h"
@@ -14,6 +15,17 @@ namespace {
 
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
+
+// "ada@desk (ipv4:127.0.0.1:40112)": what the caller says, and where it called from. Nobody is
+// authenticated in this release.
+std::string Requester(const CallbackServerContext& call, const std::string& says) {
+  // The HTTP port hands its calls on within the process.
+  const std::string peer = call.peer();
+  const bool network = StartsWith(peer, "ipv4:") || StartsWith(peer, "ipv6:");
+  const std::string from = network ? peer : "the HTTP port";
+  return says.empty() ? StrCat("somebody (", from, ")")
+                      : StrCat(SanitizeUtf8(says), " (", from, ")");
+}
 
 // Collects an upload and keeps the module.
 class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleRequest> {
@@ -223,6 +235,7 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
       pending->Fail(deploy.status());
       return pending->reactor();
     }
+    deploy->requested_by = Requester(*call, deploy->requested_by);
     // The module is written and synced on the reader strand; the request may be gone by then.
     c_->reader->Post([this, pending, deploy = *std::move(deploy), bytes = request.wasm_module(),
                       digest = request.module_digest()]() mutable {
@@ -317,6 +330,7 @@ ServerUnaryReactor* DeploymentService::DeployAgents(CallbackServerContext* call,
     }
     // One key for the whole: a member's own would make half a repeat.
     deploy->idempotency_key = request->idempotency_key();
+    deploy->requested_by = Requester(*call, deploy->requested_by);
     group.push_back(*std::move(deploy));
     modules.emplace_back(one.wasm_module(), one.module_digest());
   }

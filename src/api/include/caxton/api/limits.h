@@ -19,7 +19,8 @@ inline constexpr size_t kTailBatch = 128;                 // rows read at once
 inline constexpr int32_t kDefaultPageSize = 100;
 inline constexpr int32_t kMaxPageSize = 1000;
 inline constexpr size_t kMaxLogLinesPerRead = 256;
-inline constexpr int64_t kLogPollNs = 200'000'000;  // while a caller follows an agent's log
+inline constexpr int64_t kLogPollNs = 200'000'000;   // while a caller follows an agent's log
+inline constexpr size_t kMaxRequestedByBytes = 128;  // what a caller says of itself
 // Answers kept for repeats by idempotency key, in memory.
 inline constexpr size_t kMaxAnswersKept = 10'000;
 inline constexpr size_t kMaxAnswersKeptBytes = size_t{32} << 20;
