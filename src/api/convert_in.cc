@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 
+#include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/model/units.h"
@@ -234,7 +235,6 @@ absl::StatusOr<RevisionOverrides> FromWire(const v1::RevisionOverrides& in) {
 }
 
 absl::StatusOr<controller::DeployRequest> FromWire(const v1::DeployRequest& in) {
-  if (in.allow_breaking()) return NotCarriedOut("--allow-breaking");
   controller::DeployRequest out;
   out.agent = in.name();
   out.label = in.version();
@@ -243,6 +243,12 @@ absl::StatusOr<controller::DeployRequest> FromWire(const v1::DeployRequest& in) 
   ASSIGN_OR_RETURN(out.overrides, FromWire(in.overrides()));
   out.force = in.force();
   out.validate_only = in.validate_only();
+  out.allow_breaking = in.allow_breaking();
+  if (in.requested_by().size() > kMaxRequestedByBytes) {
+    return absl::InvalidArgumentError(
+        StrCat("requested_by: at most ", kMaxRequestedByBytes, " bytes"));
+  }
+  out.requested_by = in.requested_by();
   return out;
 }
 

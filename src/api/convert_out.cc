@@ -401,6 +401,8 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   TimesToWire(view, out);
   if (view.validation) ToWire(*view.validation, out->mutable_validation());
   SpecToWire(s.plan, out->mutable_spec());
+  out->set_allowed_by(s.allowed_by);
+  for (const std::string& text : s.let_through) out->add_let_through(text);
   out->set_etag(controller::EtagOf(s));
 }
 

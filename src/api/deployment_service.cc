@@ -4,6 +4,7 @@
 #include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/text.h"
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "convert.h"
 #include "page.h"
@@ -15,6 +16,17 @@ namespace {
 
 using grpc::CallbackServerContext;
 using grpc::ServerUnaryReactor;
+
+// "ada@desk (ipv4:127.0.0.1:40112)": what the caller says, and where it called from. Nobody is
+// authenticated in this release.
+std::string Requester(const CallbackServerContext& call, const std::string& says) {
+  // The HTTP port hands its calls on within the process.
+  const std::string peer = call.peer();
+  const bool network = StartsWith(peer, "ipv4:") || StartsWith(peer, "ipv6:");
+  const std::string from = network ? peer : "the HTTP port";
+  return says.empty() ? StrCat("somebody (", from, ")")
+                      : StrCat(SanitizeUtf8(says), " (", from, ")");
+}
 
 // Collects an upload and keeps the module.
 class UploadStream final : public grpc::ServerReadReactor<v1::UploadModuleRequest> {
@@ -216,6 +228,7 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
       pending->Fail(deploy.status());
       return pending->reactor();
     }
+    deploy->requested_by = Requester(*call, deploy->requested_by);
     // The module is written and synced on the reader strand.
     c_->reader->Post(
         [this, pending, name, deploy = *std::move(deploy), request = std::move(request)]() mutable {
@@ -307,6 +320,7 @@ ServerUnaryReactor* DeploymentService::DeployAgents(CallbackServerContext* call,
       pending->Fail(Annotate(deploy.status(), StrCat("deploy[", group.size(), "]")));
       return pending->reactor();
     }
+    deploy->requested_by = Requester(*call, deploy->requested_by);
     group.push_back(*std::move(deploy));
   }
   c_->reader->Post([this, pending, group = std::move(group), request = *request]() mutable {

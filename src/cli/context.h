@@ -54,6 +54,8 @@ void AddLoadCommand(CLI::App* app, Context* context);
 
 // `agent inspect FILE`: what caxton-worker says about a module file.
 absl::StatusOr<ExitCode> InspectFile(Context* context, const std::string& path);
+absl::StatusOr<ExitCode> ValidateAgainst(Context* context, const std::string& path,
+                                         const std::string& agent);
 
 // Adds the nearest agent's name to a NOT_FOUND without a fix.
 absl::Status SuggestAgent(Context* context, const std::string& name, absl::Status status);

@@ -13,59 +13,16 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/cli/limits.h"
-#include "caxton/model/limits.h"
-#include "caxton/model/units.h"
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "context.h"
 #include "deploy_request.h"
 #include "files.h"
+#include "module_file.h"
 #include "progress.h"
 #include "watch.h"
 
 namespace caxton::cli {
 namespace {
-
-absl::StatusOr<std::string> ReadModule(const std::string& path) {
-  auto module = ReadFileUpTo(path, kMaxModuleBytes);
-  if (absl::IsOutOfRange(module.status())) {
-    return WithFix(WithReason(absl::InvalidArgumentError(StrCat(module.status().message(),
-                                                                "; a module has at most ",
-                                                                FormatSize(kMaxModuleBytes))),
-                              "MODULE_TOO_LARGE"),
-                   "strip debug information (-Wl,--strip-all, wasm-strip), or check that it is the "
-                   "right file");
-  }
-  if (module.ok() && module->empty()) {
-    return WithFix(
-        WithReason(absl::InvalidArgumentError(StrCat(path, " is empty")), "MODULE_EMPTY"),
-        "check that the build that should have written it worked");
-  }
-  return module;
-}
-
-// Returns the digest.
-absl::StatusOr<std::string> Upload(const Client& client, const std::string& module) {
-  v1::AgentDeployment::Stub stub(client.channel());
-  grpc::ClientContext call;
-  client.SetDeadline(&call);
-  v1::UploadModuleResponse response;
-  auto writer = stub.UploadModule(&call, &response);
-  for (size_t at = 0; at < module.size(); at += kUploadChunkBytes) {
-    v1::UploadModuleRequest frame;
-    frame.set_chunk(module.substr(at, kUploadChunkBytes));
-    if (!writer->Write(frame)) break;  // Finish says why
-  }
-  writer->WritesDone();
-  const grpc::Status status = writer->Finish();
-  if (!status.ok()) return FromGrpc(status, client.server());
-  return response.module_digest();
-}
-
-// Strategies are the server's to refuse.
-absl::Status RefuseWhatIsNotInThisRelease(const DeployFlags& flags) {
-  if (flags.allow_breaking) return NotInThisRelease("--allow-breaking");
-  return absl::OkStatus();
-}
 
 ExitCode PrintDryRun(const Context& context, const v1::DeployResponse& response) {
   const bool passed = !response.has_validation() || response.validation().passed();
@@ -86,14 +43,15 @@ ExitCode PrintDryRun(const Context& context, const v1::DeployResponse& response)
   return passed ? ExitCode::kDone : ExitCode::kRejected;
 }
 
-// The module, inline or uploaded.
-absl::Status AttachModule(Context& context, const std::string& path, v1::DeployRequest* request) {
-  ASSIGN_OR_RETURN(std::string module, ReadModule(path));
-  if (module.size() > kInlineModuleBytes) {
-    ASSIGN_OR_RETURN(*request->mutable_module_digest(), Upload(context.client(), module));
+// The module, inline or uploaded, and who asks.
+absl::Status Complete(Context& context, const std::string& path, v1::DeployRequest* request) {
+  ASSIGN_OR_RETURN(ModuleToSend module, PrepareModule(context.client(), path));
+  if (module.digest.empty()) {
+    request->set_wasm_module(std::move(module.bytes));
   } else {
-    request->set_wasm_module(std::move(module));
+    request->set_module_digest(std::move(module.digest));
   }
+  request->set_requested_by(context.environment.getenv("USER").substr(0, kMaxUserNameBytes));
   return absl::OkStatus();
 }
 
@@ -110,7 +68,7 @@ absl::StatusOr<ExitCode> DeployGroup(Context* context, const DeployFlags& flags,
   for (DeploymentFile& file : files) {
     v1::DeployRequest* one = request.add_deploy();
     ASSIGN_OR_RETURN(const DeployPlan plan, PlanDeploy(flags, std::move(file), one));
-    RETURN_IF_ERROR(AttachModule(*context, plan.module_path, one));
+    RETURN_IF_ERROR(Complete(*context, plan.module_path, one));
   }
   request.set_idempotency_key(KeyOf(*context, flags));
   ASSIGN_OR_RETURN(const v1::DeployAgentsResponse response,
@@ -137,7 +95,6 @@ absl::StatusOr<ExitCode> DeployGroup(Context* context, const DeployFlags& flags,
 }
 
 absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
-  RETURN_IF_ERROR(RefuseWhatIsNotInThisRelease(flags));
   if (!flags.wait.empty() && flags.wait != "running" && flags.wait != "finalized") {
     return UsageError(StrCat("--wait is running or finalized, not '", flags.wait, "'"));
   }
@@ -150,7 +107,7 @@ absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
   if (files.size() > 1) return DeployGroup(context, flags, std::move(files));
   v1::DeployRequest request;
   ASSIGN_OR_RETURN(const DeployPlan plan, PlanDeploy(flags, std::move(files[0]), &request));
-  RETURN_IF_ERROR(AttachModule(*context, plan.module_path, &request));
+  RETURN_IF_ERROR(Complete(*context, plan.module_path, &request));
   request.set_idempotency_key(KeyOf(*context, flags));
   ASSIGN_OR_RETURN(const v1::DeployResponse response,
                    (Call(context->client(), &v1::AgentDeployment::Stub::DeployAgent, request)));
@@ -212,7 +169,7 @@ void AddDeployCommand(CLI::App* app, Context* context) {
   deploy->add_flag("--force", flags->force, "Deploy although the same content is running");
   deploy->add_flag("--preview", flags->preview, "Give it no traffic but what names it");
   deploy->add_flag("--allow-breaking", flags->allow_breaking,
-                   "Accept what could not be rolled back");
+                   "Let broken and undecided contracts through; on record with who did");
   deploy->add_option("--idempotency-key", flags->idempotency_key,
                      "One deployment however often this is run");
   RefuseEmptyValues(deploy);

@@ -75,7 +75,8 @@ absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
     printer.Document(*response);
   } else {
     printer.Text(StrCat(
-        ProgressLine(response->deployment()), "\n", VerdictText(response->verdict()),
+        ProgressLine(response->deployment()), "\n", AllowedText(response->deployment()),
+        VerdictText(response->verdict()),
         response->deployment().has_history() ? HistoryText(response->deployment().history()) : "",
         "Computed from ", response->evidence_count(), " observations in the journal; ",
         response->matches_recorded() ? "it matches the verdict on record.\n"

@@ -144,8 +144,15 @@ void AddModuleCommands(CLI::App* agent, Context* context) {
   CLI::App* validate =
       agent->add_subcommand("validate", "Check, compile and initialize a module; no server needed");
   validate->add_option("module", *path, "FILE.wasm")->required();
-  validate->callback(
-      [=] { context->action = [=] { return RunReport(context, "--validate", *path); }; });
+  auto against = std::make_shared<std::string>();
+  validate->add_option("--against", *against,
+                       "Agent: let the server compare it with what is live there");
+  validate->callback([=] {
+    context->action = [=] {
+      return against->empty() ? RunReport(context, "--validate", *path)
+                              : ValidateAgainst(context, *path, *against);
+    };
+  });
 
   auto flags = std::make_shared<PackageFlags>();
   CLI::App* package = agent->add_subcommand("package", "Write a manifest into a module");

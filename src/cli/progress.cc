@@ -274,6 +274,17 @@ std::string WhyNot(const v1::Deployment& deployment) {
   return text;
 }
 
+std::string AllowedText(const v1::Deployment& deployment) {
+  if (deployment.allowed_by().empty()) return "";
+  std::string out =
+      StrCat("Breaking contracts allowed by ", OneLine(deployment.allowed_by(), kShownMessageBytes),
+             deployment.let_through().empty() ? "; none was let through\n" : "; let through:\n");
+  for (const std::string& text : deployment.let_through()) {
+    StrAppend(&out, "  ", OneLine(text, text.size() + 1), "\n");
+  }
+  return out;
+}
+
 std::string ReportText(const v1::ValidationReport& report, const Style& style) {
   std::string out =
       StrCat("Validation ", report.passed() ? style.Good("passed") : style.Bad("failed"), "\n");
@@ -344,6 +355,7 @@ std::string DeploymentText(const v1::Deployment& deployment, const Style& style)
               UtcTime(Nanos(deployment.rollback_possible_until())), "\n");
   }
   if (!deployment.reason().empty()) StrAppend(&out, "  reason ", deployment.reason(), "\n");
+  StrAppend(&out, AllowedText(deployment));
   if (!deployment.phases().empty()) {
     Table table({"  PHASE", "START", "TOOK", ""});
     for (const auto& phase : deployment.phases()) {

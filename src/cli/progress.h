@@ -37,7 +37,8 @@ std::string OutcomeLine(const v1::Deployment& deployment);
 // Why it did not become RUNNING, with `To fix:` where known; empty otherwise.
 std::string WhyNot(const v1::Deployment& deployment);
 
-// What a shadow made of the messages it saw, next to stable.
+// Who let which contracts through; empty where nobody did.
+std::string AllowedText(const v1::Deployment& deployment);
 std::string ReportText(const v1::ValidationReport& report, const Style& style);
 std::string VerdictText(const v1::Verdict& verdict);
 std::string ChangesText(const std::string& before, const std::string& after,

@@ -147,6 +147,8 @@ void ControllerImpl::OnRetry(const std::string& target, CommandClaim claim,
   request.agent = status.agent;
   request.label = status.label;
   request.module = old->module;
+  request.allow_breaking = !status.allowed_by.empty();
+  request.requested_by = status.allowed_by;
   request.terms.claim = std::move(claim);
   Revision revision = *old;
   revision.created_ns = d_.clock->WallNanos();

@@ -236,8 +236,10 @@ void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
   }
   std::vector<FieldChange> changes = Changes(serving.get(), *revision);
   if (request.validate_only) {
-    return DryRun(*std::move(revision), plan->validate_limit_ns, std::move(changes),
-                  std::move(done));
+    return DryRun({.revision = *std::move(revision),
+                   .limit_ns = plan->validate_limit_ns,
+                   .allow_breaking = request.allow_breaking},
+                  std::move(changes), std::move(done));
   }
   if (serving && serving->SameContent(*revision) && !request.force) {
     DeployOutcome outcome{.already_running = true};
@@ -254,17 +256,16 @@ void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
   Create(std::move(request), *std::move(revision), *std::move(plan), std::move(done));
 }
 
-void ControllerImpl::DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
+void ControllerImpl::DryRun(Examined what, std::vector<FieldChange> changes,
                             Done<DeployOutcome> done) {
-  ValidateOnRecent(std::move(revision), limit_ns,
-                   [changes = std::move(changes), done = std::move(done)](
-                       absl::StatusOr<validation::ValidationReport> report) mutable {
-                     if (!report.ok()) return done(report.status());
-                     DeployOutcome outcome;
-                     outcome.validation = *std::move(report);
-                     outcome.changes = std::move(changes);
-                     done(std::move(outcome));
-                   });
+  Examine(std::move(what), [changes = std::move(changes), done = std::move(done)](
+                               absl::StatusOr<validation::ValidationReport> report) mutable {
+    if (!report.ok()) return done(report.status());
+    DeployOutcome outcome;
+    outcome.validation = *std::move(report);
+    outcome.changes = std::move(changes);
+    done(std::move(outcome));
+  });
 }
 
 ControllerImpl::Made ControllerImpl::Make(const DeployRequest& request, Revision revision,
@@ -286,6 +287,7 @@ ControllerImpl::Made ControllerImpl::Make(const DeployRequest& request, Revision
   status.stable = agent->Serving();
   status.plan = std::move(plan);
   d_.random->Fill(status.salt);
+  if (request.allow_breaking) status.allowed_by = request.requested_by;
   status.group = group;
 
   const bool behind = agent->active.valid();
@@ -348,7 +350,10 @@ void ControllerImpl::Validate(DeployRequest request, Done<validation::Validation
     absl::StatusOr<Revision> revision =
         NewRevision(request, book_.Find(std::string_view(request.agent)));
     if (!revision.ok()) return done(revision.status());
-    ValidateOnRecent(*std::move(revision), deployment::kDefaultValidateLimitNs, std::move(done));
+    Examine({.revision = *std::move(revision),
+             .limit_ns = deployment::kDefaultValidateLimitNs,
+             .allow_breaking = request.allow_breaking},
+            std::move(done));
   });
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The controller's inside. Where to look: controller.cc (construction, deploy), transitions.cc
-// (events, journal, effects, queue), preparation.cc (validation, workers, draining), clock.cc
-// (judge, stages, ticks), commands.cc (promote, pause, ...), rollback.cc, removal.cc, recovery.cc,
-// reads.cc (views, etags, watchers, explain).
+// (events, journal, effects, queue), examining.cc (what a revision is compared with),
+// preparation.cc (validation, workers, draining), clock.cc (judge, stages, ticks), commands.cc
+// (promote, pause, ...), rollback.cc, removal.cc, recovery.cc, reads.cc (views, etags, watchers,
+// explain).
 //
 // Thread rule: everything private runs on the strand.
 #pragma once
@@ -143,14 +144,32 @@ class ControllerImpl final : public Controller {
   Made Make(const DeployRequest& request, Revision revision, deployment::DeploymentPlan plan,
             const std::vector<DeploymentId>& group, journal::CommitOp* op);
   void OnCreated(Made made);
-  void DryRun(Revision revision, int64_t limit_ns, std::vector<FieldChange> changes,
-              Done<DeployOutcome> done);
   Run* FindRun(DeploymentId id);
   // Of a claim of an earlier start: the deployment that it made.
   void TellMade(const CommandClaim& claim, Done<DeployOutcome> done);
   absl::StatusOr<Run*> FindTarget(const std::string& target);
   absl::Status NoSuchAgent(const std::string& name);
   static std::vector<FieldChange> Changes(const Revision* before, const Revision& after);
+
+  // -- examining.cc
+  struct Examined {
+    Revision revision;
+    int64_t limit_ns = 0;
+    bool allow_breaking = false;
+    std::vector<std::string> together;  // agents switched with it
+    std::vector<SentMessage> sends;     // as far as known before
+    bool again = false;
+  };
+  void DryRun(Examined what, std::vector<FieldChange> changes, Done<DeployOutcome> done);
+  // `done` on the strand.
+  void Examine(Examined what, Done<validation::ValidationReport> done);
+  Surroundings SurroundingsOf(const Examined& what);
+  // Whether agents here get messages from it that it was not compared with.
+  bool MeetsMore(const Examined& what, const Surroundings& around,
+                 const std::vector<SentMessage>& sends);
+  std::shared_ptr<const Revision> ServingOf(const std::string& agent);
+  // Broken and undecided contracts that are warnings because somebody allowed them.
+  static std::vector<std::string> LetThrough(const validation::ValidationReport& report);
 
   // -- transitions.cc
   static absl::Status Gone();
@@ -188,7 +207,7 @@ class ControllerImpl final : public Controller {
 
   // -- history.cc
   // Validates `revision`, also on its agent's last messages; `done` on the strand.
-  void ValidateOnRecent(Revision revision, int64_t limit_ns,
+  void ValidateOnRecent(const Revision& revision, validation::ValidateOptions options,
                         Done<validation::ValidationReport> done);
   void StartReplay(Run* run);
   bool ReplayGoesOn(DeploymentId id, const std::shared_ptr<Replaying>& replay);

@@ -27,12 +27,11 @@ RevisionRef ReplayRef(DeploymentId deployment, const RevisionRef& of, bool candi
 
 }  // namespace
 
-void ControllerImpl::ValidateOnRecent(Revision revision, int64_t limit_ns,
+void ControllerImpl::ValidateOnRecent(const Revision& revision, validation::ValidateOptions options,
                                       Done<validation::ValidationReport> done) {
-  auto validate = [this, revision, limit_ns,
+  auto validate = [this, revision, options = std::move(options),
                    done = std::move(done)](const std::vector<router::KeptMessage>& kept) mutable {
     if (stopped_) return done(absl::UnavailableError("the server is stopping"));
-    validation::ValidateOptions options{.limit_ns = limit_ns};
     for (const router::KeptMessage& message : kept) options.recent.push_back(message.envelope);
     d_.validator->Validate(
         revision, std::move(options),

@@ -16,10 +16,17 @@ using deployment::DeploymentState;
 void ControllerImpl::DoValidate(Run* run) {
   const DeploymentId id = run->status.id;
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
-  ValidateOnRecent(*agent->Find(run->status.candidate.number), run->status.plan.validate_limit_ns,
-                   [this, id](absl::StatusOr<validation::ValidationReport> report) {
-                     OnValidated(id, std::move(report));
-                   });
+  Examined what{.revision = *agent->Find(run->status.candidate.number),
+                .limit_ns = run->status.plan.validate_limit_ns,
+                .allow_breaking = !run->status.allowed_by.empty()};
+  what.sends = what.revision.traits.sends;
+  for (DeploymentId member : run->status.group) {
+    const Run* other = FindRun(member);
+    if (other != nullptr && member != id) what.together.push_back(other->status.agent);
+  }
+  Examine(std::move(what), [this, id](absl::StatusOr<validation::ValidationReport> report) {
+    OnValidated(id, std::move(report));
+  });
 }
 
 void ControllerImpl::OnValidated(DeploymentId id,
@@ -56,6 +63,7 @@ void ControllerImpl::OnValidated(DeploymentId id,
   journal::CommitOp op;
   book_.UpdateRevision(agent, std::move(revision), &op.rows);
   d_.journal->committer().Submit(std::move(op));
+  run->status.let_through = LetThrough(*report);  // on record with the next transition
   if (run->status.plan.history > 0) return StartReplay(run);
   Step(id, deployment::ValidationPassed{}, nullptr);
 }

@@ -164,6 +164,9 @@ void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim
   request.agent = agent->record.name;
   request.label = revision.version;
   request.module = revision.module;
+  // Its contracts may be narrower than those it is restored from; it must come back all the same.
+  request.allow_breaking = true;
+  request.requested_by = "rollback";
   request.terms.claim = std::move(claim);
   absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(DeploymentSpec{}, agent);
   if (!plan.ok()) return done(plan.status());

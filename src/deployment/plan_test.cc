@@ -281,6 +281,8 @@ TEST(Status, CodecRefusesEveryTruncationAndSurvivesGarbage) {
   s.label = "2.0";
   s.generation = 17;
   s.plan.notes = {"a note"};
+  s.allowed_by = "ada";
+  s.let_through = {"consumes/REQUEST: narrowed"};
   s.rollback = {1, 2, 3, 4, 5};
   s.salt[3] = 9;
   std::string bytes;

@@ -114,6 +114,7 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   for (uint8_t byte : status.salt) w.U8(byte);
   w.U32(static_cast<uint32_t>(status.group.size()));
   for (DeploymentId id : status.group) w.U64(id.value());
+  w.Bytes(status.allowed_by);
   w.U8(static_cast<uint8_t>(status.state));
   w.Bool(status.queued);
   w.Bool(status.prepared);
@@ -140,6 +141,8 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
         status.rollback.redelivered_ns, status.rollback.cleaned_ns}) {
     w.I64(time);
   }
+  w.U32(static_cast<uint32_t>(status.let_through.size()));
+  for (const std::string& text : status.let_through) w.Bytes(text);
 }
 
 absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
@@ -156,6 +159,7 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   for (uint8_t& byte : v.salt) byte = r.U8();
   const uint32_t members = ReadCount(r, sizeof(uint64_t));
   for (uint32_t i = 0; i < members && r.ok(); ++i) v.group.push_back(DeploymentId(r.U64()));
+  v.allowed_by = r.BytesCopy();
   v.state = ReadEnum<DeploymentState>(r, kDeploymentStateCount);
   v.queued = r.Bool();
   v.prepared = r.Bool();
@@ -182,6 +186,8 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
         &v.rollback.cleaned_ns}) {
     *time = r.I64();
   }
+  const uint32_t let_through = ReadCount(r, sizeof(uint32_t));
+  for (uint32_t i = 0; i < let_through && r.ok(); ++i) v.let_through.push_back(r.BytesCopy());
   if (v.stage > v.plan.stages.size() || v.stage_elapsed_ns < 0 || v.drain_ns < 0 ||
       v.cleanup_elapsed_ns < 0) {
     r.Fail();

@@ -39,6 +39,16 @@ bool Has(unsigned bits, std::string_view type) {
   return false;
 }
 
+// "string, null"; "any type".
+std::string TypeNames(unsigned bits) {
+  if (bits == kAll) return "any type";
+  std::string names;
+  for (size_t i = 0; i < kTypes.size(); ++i) {
+    if ((bits >> i & 1) != 0) StrAppend(&names, names.empty() ? "" : ", ", kTypes[i]);
+  }
+  return names;
+}
+
 const json& Member(const json& schema, const char* name) {
   static const json& open = *new json(true);
   const auto found = schema.find(name);
@@ -74,6 +84,8 @@ bool IsOpen(const json& schema) {
 
 class Comparison final {
  public:
+  explicit Comparison(SchemaBudget* budget) : budget_(budget) {}
+
   // True: contained, and nothing was added.
   bool Contained(const json& inner, const json& outer, const std::string& path) {
     const size_t before = faults_.size();
@@ -105,10 +117,13 @@ class Comparison final {
   }
 
   void Compare(const json& inner, const json& outer, const std::string& path) {
-    if (!budget_.Take()) return Open(path, "it takes too much work to decide");
+    if (!budget_->Take()) return Open(path, "it takes too much work to decide");
     if (SameJson(inner, outer) || IsOpen(outer) || IsFalse(inner)) return;
     if (ListsValues(inner)) return Values(inner, outer, path);
-    if (IsFalse(outer)) return Fault(path, "nothing is accepted any more");
+    if (IsFalse(outer)) {
+      return Fault(path,
+                   StrCat("removed: accepted no longer is what was ", TypeNames(TypeBits(inner))));
+    }
     for (const json* schema : {&inner, &outer}) {
       const char* keyword = EntangledKeyword(*schema);
       if (keyword == nullptr) continue;
@@ -135,9 +150,9 @@ class Comparison final {
     const json list = inner.contains("const") ? json::array({inner["const"]}) : inner["enum"];
     for (const json& value : list) {
       SchemaFault fault;
-      const Verdict own = ValueFits(inner, value, &budget_, &fault);
+      const Verdict own = ValueFits(inner, value, budget_, &fault);
       if (own == Verdict::kNo) continue;
-      const Verdict fits = ValueFits(outer, value, &budget_, &fault);
+      const Verdict fits = ValueFits(outer, value, budget_, &fault);
       if (fits == Verdict::kYes) continue;
       std::string reason = StrCat("the value ", Shown(value.dump()), ": ", fault.reason);
       if (fits == Verdict::kNo && own == Verdict::kYes) {
@@ -188,11 +203,9 @@ class Comparison final {
   void Rules(const json& inner, const json& outer, const std::string& path) {
     const unsigned types = TypeBits(inner);
     const unsigned lost = types & ~TypeBits(outer);
-    std::string names;
-    for (size_t i = 0; i < kTypes.size(); ++i) {
-      if ((lost >> i & 1) != 0) StrAppend(&names, names.empty() ? "" : ", ", kTypes[i]);
+    if (lost != 0) {
+      Fault(path, StrCat("narrowed: accepted no longer are values of type ", TypeNames(lost)));
     }
-    if (lost != 0) Fault(path, StrCat("narrowed: accepted no longer are values of type ", names));
     for (const auto& [name, value] : outer.items()) {
       if (name == "enum" || name == "const") {
         Fixed(inner, value, path);
@@ -204,11 +217,12 @@ class Comparison final {
     }
     const unsigned both = types & ~lost;
     if (Has(both, "number") || Has(both, "integer")) {
-      Bounds(inner, outer, {"minimum", "maximum"}, path);
+      const std::string_view type = Has(both, "number") ? "number" : "integer";
+      Bounds(inner, outer, {"minimum", "maximum", type}, path);
     }
-    if (Has(both, "string")) Bounds(inner, outer, {"minLength", "maxLength"}, path);
+    if (Has(both, "string")) Bounds(inner, outer, {"minLength", "maxLength", "string"}, path);
     if (Has(both, "array")) {
-      Bounds(inner, outer, {"minItems", "maxItems"}, path);
+      Bounds(inner, outer, {"minItems", "maxItems", "array"}, path);
       Compare(Member(inner, "items"), Member(outer, "items"), StrCat(path, "/*"));
     }
     if (Has(both, "object")) Objects(inner, outer, path);
@@ -230,6 +244,7 @@ class Comparison final {
   struct Pair {
     const char* lowest;
     const char* highest;
+    std::string_view type;
   };
   void Bounds(const json& inner, const json& outer, const Pair& names, const std::string& path) {
     // A count has a lowest value even where none is said.
@@ -240,13 +255,15 @@ class Comparison final {
                           : counts                     ? json(0u)
                                                        : json();
       if (before.is_null() || CompareNumbers(before, now) < 0) {
-        Fault(path, StrCat(names.lowest, " is raised to ", now.dump()));
+        Fault(path,
+              StrCat("narrowed ", names.type, ": ", names.lowest, " is raised to ", now.dump()));
       }
     }
     if (outer.contains(names.highest)) {
       const json& now = outer[names.highest];
       if (!inner.contains(names.highest) || CompareNumbers(inner[names.highest], now) > 0) {
-        Fault(path, StrCat(names.highest, " is lowered to ", now.dump()));
+        Fault(path,
+              StrCat("narrowed ", names.type, ": ", names.highest, " is lowered to ", now.dump()));
       }
     }
   }
@@ -256,7 +273,9 @@ class Comparison final {
       for (const json& item : outer["required"]) {
         const auto& name = item.get_ref<const std::string&>();
         if (!Requires(inner, name)) {
-          Fault(StrCat(path, "/", name), "is required, and was optional");
+          Fault(StrCat(path, "/", name),
+                StrCat("narrowed ", TypeNames(TypeBits(Property(inner, name))),
+                       ": it is required, and was optional"));
         }
       }
     }
@@ -271,19 +290,24 @@ class Comparison final {
             StrCat(path, "/(any other)"));
   }
 
-  SchemaBudget budget_{kMaxSchemaSteps};
+  SchemaBudget* const budget_;
   int widened_ = 0;
   std::vector<SchemaFault> faults_;
 };
 
 }  // namespace
 
-std::vector<SchemaFault> FindNarrowing(const json& inner, const json& outer) {
-  Comparison comparison;
+std::vector<SchemaFault> FindNarrowing(const json& inner, const json& outer, SchemaBudget* budget) {
+  Comparison comparison(budget);
   comparison.Contained(inner, outer, "");
   std::vector<SchemaFault> faults = comparison.Take();
   if (faults.size() > kMaxSchemaFaults) faults.resize(kMaxSchemaFaults);
   return faults;
+}
+
+std::vector<SchemaFault> FindNarrowing(const json& inner, const json& outer) {
+  SchemaBudget budget(kMaxSchemaSteps);
+  return FindNarrowing(inner, outer, &budget);
 }
 
 }  // namespace caxton::examine

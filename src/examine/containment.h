@@ -13,6 +13,9 @@ namespace caxton::examine {
 
 // Empty: every value of `inner` fits `outer`. Else where not, at most kMaxSchemaFaults; faults with
 // `undecided` could not be decided. Both schemas are well-formed (CheckSchema).
+std::vector<SchemaFault> FindNarrowing(const nlohmann::json& inner, const nlohmann::json& outer,
+                                       SchemaBudget* budget);
+// With kMaxSchemaSteps of its own.
 std::vector<SchemaFault> FindNarrowing(const nlohmann::json& inner, const nlohmann::json& outer);
 
 }  // namespace caxton::examine

@@ -7,8 +7,8 @@
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
+#include "caxton/model/names.h"
 #include "caxton/model/text.h"
-#include "containment.h"
 #include "manifest.h"
 #include "schema.h"
 
@@ -103,6 +103,35 @@ void ReadSamples(const json& manifest, const std::string& place, Contracts* out,
   }
 }
 
+void ReadReceivers(const json& manifest, const std::string& place, Contracts* out,
+                   Findings* findings) {
+  const auto found = manifest.find("sends_to");
+  if (found == manifest.end()) return;
+  const auto fault = [&](std::string_view message) {
+    findings->Error("BAD_MANIFEST", place, StrCat("the manifest's \"sends_to\" ", message),
+                    "write {\"sends_to\": {\"billing\": [\"REQUEST\"]}}: agents, and what they are "
+                    "sent");
+  };
+  if (!found->is_object()) return fault("is no object of agents");
+  std::set<SentMessage> sends;
+  for (const auto& [to, list] : found->items()) {
+    if (!ValidateAgentName(to).ok())
+      return fault(StrCat("names ", Quoted(Shown(to)), ", no agent"));
+    if (!list.is_array()) return fault(StrCat("has no list of performatives for ", to));
+    for (const json& name : list) {
+      const auto performative = name.is_string()
+                                    ? ParsePerformative(name.get_ref<const std::string&>())
+                                    : absl::InvalidArgumentError("no text");
+      if (!performative.ok()) return fault(StrCat("has a performative of ", to, " that is none"));
+      sends.insert({to, *performative});
+    }
+  }
+  if (sends.size() > kMaxSentMessages) {
+    return fault(StrCat("has more than ", kMaxSentMessages, " entries"));
+  }
+  out->sends.assign(sends.begin(), sends.end());
+}
+
 // A small value that may fit `schema`; whether it does is checked by the caller. `*room`: how much
 // may still be made, in values and characters (lists of lists multiply).
 json Example(const json& schema, size_t* room) {
@@ -186,73 +215,6 @@ void CheckOutput(const Contracts& contracts, Performative performative, std::str
   }
 }
 
-struct Change {
-  const char* field;
-  const CompareOptions& options;
-  Findings* findings;
-
-  void Tell(const std::string& name, const SchemaFault& fault) const {
-    const std::string place = StrCat(field, "/", name, fault.path);
-    const std::string message =
-        fault.undecided
-            ? StrCat(
-                  "whether it is compatible with the live revision cannot be decided, so it is "
-                  "refused: ",
-                  fault.reason)
-            : StrCat("not compatible with the live revision: ", fault.reason);
-    const char* code = fault.undecided ? "CONTRACT_UNDECIDED" : "CONTRACT_BROKEN";
-    if (options.allow_breaking) {
-      findings->Warning(code, place, StrCat(message, " (let through by --allow-breaking)"), "");
-    } else {
-      findings->Error(code, place, message,
-                      "keep accepting what was accepted and sending what was sent, or deploy with "
-                      "--allow-breaking");
-    }
-  }
-};
-
-const json* SchemaOf(const json& all, const std::string& name) {
-  const auto found = all.find(name);
-  return found == all.end() ? nullptr : &*found;
-}
-
-// Every type that `before` allows has to fit `after`. `before` and `after` null: anything.
-void CompareConsumes(const json& before, const json& after, const Change& change) {
-  if (after.is_null()) return;
-  if (before.is_null()) {
-    change.Tell("", {"", "it took every message until now, and names what it takes now", false});
-    return;
-  }
-  for (const auto& [name, schema] : before.items()) {
-    const json* now = SchemaOf(after, name);
-    if (now == nullptr) {
-      change.Tell(name, {"", "this type of message was removed", false});
-      continue;
-    }
-    for (const SchemaFault& fault : FindNarrowing(schema, *now)) change.Tell(name, fault);
-  }
-}
-
-void CompareProduces(const json& before, const json& after, const Change& change) {
-  if (before.is_null()) return;
-  if (after.is_null()) {
-    change.Tell("", {"", "it named what it sends until now, and may send anything now", false});
-    return;
-  }
-  for (const auto& [name, schema] : after.items()) {
-    const json* old = SchemaOf(before, name);
-    if (old == nullptr) {
-      change.Tell(name, {"", "this type of message was not sent before", false});
-      continue;
-    }
-    for (SchemaFault fault : FindNarrowing(schema, *old)) {
-      fault.reason =
-          StrCat("receivers of the old messages do not accept all new ones: ", fault.reason);
-      change.Tell(name, fault);
-    }
-  }
-}
-
 }  // namespace
 
 bool IsAnything(const json& schema) {
@@ -267,6 +229,7 @@ Contracts ReadContracts(std::string_view text, std::string_view place, Findings*
   ReadSchemas(manifest, "consumes", where, &out.consumes, findings);
   ReadSchemas(manifest, "produces", where, &out.produces, findings);
   ReadSamples(manifest, where, &out, findings);
+  ReadReceivers(manifest, where, &out, findings);
   return out;
 }
 
@@ -301,15 +264,6 @@ void CheckOutputs(const Contracts& contracts, const std::vector<SampleRun>& runs
       CheckOutput(contracts, sent.performative, sent.content, place, findings);
     }
   }
-}
-
-void CompareWithLive(const Contracts& contracts, const CompareOptions& options,
-                     Findings* findings) {
-  if (options.live_manifest.empty() || JsonDepth(options.live_manifest) > kMaxManifestDepth) return;
-  Findings unused;  // the live revision was accepted: its own faults are not this one's
-  const Contracts live = ReadContracts(options.live_manifest, "", &unused);
-  CompareConsumes(live.consumes, contracts.consumes, {"consumes", options, findings});
-  CompareProduces(live.produces, contracts.produces, {"produces", options, findings});
 }
 
 }  // namespace caxton::examine

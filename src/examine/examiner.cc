@@ -2,15 +2,18 @@
 #include "caxton/examine/examiner.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "caxton/base/assert.h"
 #include "caxton/base/strings.h"
 #include "caxton/model/limits.h"
+#include "caxton/model/names.h"
 #include "caxton/wasm/abi.h"
 #include "caxton/wasm/epoch_ticker.h"
 #include "caxton/wasm/module.h"
 #include "checks.h"
+#include "compare.h"
 #include "contracts.h"
 #include "findings.h"
 #include "manifest.h"
@@ -47,7 +50,9 @@ void TakeManifest(std::string_view text, std::string_view place, Work& work) {
   // What is no JSON within the limits is not parsed a second time.
   const bool good = !own.has_error();
   work.findings.Append(own.Take());
-  if (good) work.contracts = ReadContracts(text, place, &work.findings);
+  if (!good) return;
+  work.contracts = ReadContracts(text, place, &work.findings);
+  work.report.traits.manifest = std::string(text);
 }
 
 void ReadManifestSection(const ModuleShape& shape, Work& work) {
@@ -133,6 +138,50 @@ void NoteLog(const std::vector<LogLine>& logs, Work& work) {
   }
 }
 
+// Whom it sends what: as its manifest says, and as the sandbox saw it. Answers to the sender of a
+// sample concern no agent.
+std::vector<SentMessage> SendsOf(const Contracts& contracts, const std::vector<SampleRun>& runs) {
+  std::set<SentMessage> sends(contracts.sends.begin(), contracts.sends.end());
+  for (const SampleRun& run : runs) {
+    for (const OutgoingMessage& sent : run.result.sends) {
+      if (sends.size() < kMaxSentMessages && ValidateAgentName(sent.to).ok()) {
+        sends.insert({sent.to, sent.performative});
+      }
+    }
+  }
+  return {sends.begin(), sends.end()};
+}
+
+MeasuredFigures FiguresOf(const ModuleStats& stats, const std::vector<SampleRun>& runs) {
+  MeasuredFigures figures{.samples = stats.samples,
+                          .handled = stats.samples_handled,
+                          .peak_memory = std::max(stats.peak_memory, stats.memory_after_init),
+                          .max_fuel = stats.max_fuel,
+                          .init_fuel = stats.init_fuel,
+                          .code_bytes = stats.code_bytes,
+                          .sends = stats.sends,
+                          .max_step_ns = stats.max_step_ns};
+  for (const SampleRun& run : runs) {
+    if (run.hostile) continue;  // one of them is as large as a message may be
+    figures.max_sends = std::max<uint64_t>(figures.max_sends, run.result.sends.size());
+    const auto output = [&figures](size_t bytes) {
+      figures.max_output_bytes = std::max<uint64_t>(figures.max_output_bytes, bytes);
+    };
+    if (run.result.reply.has_value()) output(run.result.reply->content.size());
+    for (const OutgoingMessage& sent : run.result.sends) output(sent.content.size());
+  }
+  return figures;
+}
+
+void CheckContracts(const std::vector<SampleRun>& runs, Work& work) {
+  const Surroundings& around = work.options.surroundings;
+  CheckOutputs(work.contracts, runs, &work.findings);
+  CompareWithLive(work.contracts, around, &work.findings);
+  CompareWithOthers({work.options.config.agent, work.contracts, work.report.traits.sends, runs},
+                    around, &work.findings);
+  work.report.stages[static_cast<size_t>(ExamineStage::kContracts)].note = ComparedWith(around);
+}
+
 // The stages after the first, as far as each lets the next one run.
 void RunStages(const wasm::Module& module, Work& work) {
   const ExamineOptions& options = work.options;
@@ -153,14 +202,20 @@ void RunStages(const wasm::Module& module, Work& work) {
   for (Sample& sample : HostileSamples(options.config)) samples.push_back(std::move(sample));
   const std::vector<SampleRun> runs = RunSandbox({module, options.config, *options.clock}, samples,
                                                  &work.findings, &work.report.stats);
+  work.report.traits.sends = SendsOf(work.contracts, runs);
+  work.report.traits.figures = FiguresOf(work.report.stats, runs);
   const RecentFigures recent =
       RunRecent({module, options.config, *options.clock}, options.recent, &work.findings);
   if (!end(ExamineStage::kSandbox)) return;
   begin(ExamineStage::kContracts, ExaminePhase::kComparing);
-  CheckOutputs(work.contracts, runs, &work.findings);
+  CheckContracts(runs, work);
   if (!end(ExamineStage::kContracts)) return;
   begin(ExamineStage::kResources, ExaminePhase::kWeighing);
-  JudgeResources(work.report.stats, options.config.memory_bytes, &work.findings);
+  JudgeResources(work.report.traits.figures,
+                 {.memory_bytes = options.config.memory_bytes,
+                  .deadline_ns = options.deadline_ns,
+                  .max_message_bytes = options.config.max_message_bytes},
+                 options.surroundings.live, &work.findings);
   JudgeRecent(recent, options.config.memory_bytes, &work.findings);
   end(ExamineStage::kResources);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "caxton/model/envelope.h"
 #include "caxton/model/names.h"
 #include "caxton/model/text.h"
+#include "schema.h"
 
 namespace caxton::examine {
 namespace {
@@ -67,14 +69,11 @@ class ManifestReader final {
     if (name == "instance") return InstanceMode(value);
     if (name == "capabilities") return Capabilities(value);
     if (name == "performatives") return Performatives(value);
-    if (name == "state") {
-      findings_->Error("NOT_IN_THIS_RELEASE", place_,
-                       "the manifest has \"state\": this release runs no stateful agents",
-                       "remove \"state\", or keep the state outside of the agent for now");
+    if (name == "state") return State(value);
+    // Read by ReadContracts.
+    if (name == "consumes" || name == "produces" || name == "samples" || name == "sends_to") {
       return;
     }
-    // Read by ReadContracts.
-    if (name == "consumes" || name == "produces" || name == "samples") return;
     for (const char* known : kNotRead) {
       if (name != known) continue;
       findings_->Warning("MANIFEST_FIELD_NOT_USED", place_,
@@ -85,10 +84,45 @@ class ManifestReader final {
     Unknown(name);
   }
 
+  // Checked as a declaration; no stateful agent is run, so there is never one to compare it with.
+  void State(const json& value) {
+    findings_->Error("NOT_IN_THIS_RELEASE", place_,
+                     "the manifest has \"state\": this release runs no stateful agents; it is "
+                     "checked as a declaration only",
+                     "remove \"state\", or keep the state outside of the agent for now");
+    const std::string fix =
+        "write {\"writes\": 2, \"reads\": [1, 2], \"schema\": {...}}: numbers of state schemas "
+        "from 1, and the JSON Schema of what it writes";
+    const auto is_number = [](const json& n) {
+      if (!n.is_number_unsigned()) return false;
+      const auto number = n.get<uint64_t>();
+      return number > 0 && number <= std::numeric_limits<uint32_t>::max();
+    };
+    if (!value.is_object()) return Fault("has \"state\" that is no object", fix);
+    if (!value.contains("writes") || !is_number(value["writes"])) {
+      return Fault("has \"state\" without the number of the schema it \"writes\"", fix);
+    }
+    const json reads = value.value("reads", json::array({value["writes"]}));
+    const bool list = reads.is_array() && reads.size() <= kMaxManifestItems &&
+                      std::all_of(reads.begin(), reads.end(), is_number);
+    if (!list) return Fault("has \"state\" with \"reads\" that is no list of schema numbers", fix);
+    if (std::find(reads.begin(), reads.end(), value["writes"]) == reads.end()) {
+      Fault(StrCat("has \"state\" that writes schema ", value["writes"].dump(),
+                   ", which its \"reads\" does not name: it could not read its own state"),
+            fix);
+    }
+    if (!value.contains("schema")) return;
+    for (const SchemaFault& fault : CheckSchema(value["schema"])) {
+      findings_->Error("BAD_SCHEMA", StrCat("state/schema", fault.path),
+                       StrCat("the schema of the state is malformed: ", fault.reason),
+                       "correct it as JSON Schema says");
+    }
+  }
+
   void Unknown(const std::string& name) {
     static const std::vector<std::string>& known = *new std::vector<std::string>{
-        "name",     "version",  "abi",     "instance",  "capabilities", "performatives",
-        "consumes", "produces", "samples", "resources", "state"};
+        "name",     "version",  "abi",     "instance", "capabilities", "performatives",
+        "consumes", "produces", "samples", "sends_to", "resources",    "state"};
     const std::string nearest = NearestName(name, known);
     findings_->Warning("UNKNOWN_MANIFEST_FIELD", place_,
                        StrCat("the manifest has a field \"", Shown(name), "\" that means nothing"),

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/examine/limits.h"
 
@@ -66,6 +67,19 @@ TEST(ManifestTest, StateIsRefusedByName) {
   const Read read = ReadText(R"({"state":{"writes":1}})");
   ASSERT_EQ(read.findings.size(), 1u);
   EXPECT_EQ(read.findings[0].code, "NOT_IN_THIS_RELEASE");
+}
+
+TEST(ManifestTest, StateIsCheckedAsADeclaration) {
+  const Read good = ReadText(R"({"state":{"writes":2,"reads":[1,2],"schema":{"type":"object"}}})");
+  EXPECT_EQ(good.findings.size(), 1u);
+  for (const char* state :
+       {"7", R"({"reads":[1]})", R"({"writes":0})", R"({"writes":1,"reads":["1"]})",
+        R"({"writes":2,"reads":[1]})", R"({"writes":1,"schema":{"type":"objekt"}})"}) {
+    const Read read = ReadText(StrCat(R"({"state":)", state, "}"));
+    ASSERT_EQ(read.findings.size(), 2u) << state;
+    EXPECT_FALSE(read.findings[0].fix.empty());
+    EXPECT_FALSE(read.findings[1].fix.empty());
+  }
 }
 
 TEST(ManifestTest, HostileTextIsBounded) {

@@ -43,6 +43,13 @@ ordered_json TraitsToJson(const ModuleTraits& traits) {
   out["version"] = traits.manifest_version;
   out["instance"] = traits.reused_instances ? "reused" : "fresh";
   out["health_check"] = traits.has_health_check;
+  if (!traits.sends.empty()) {
+    ordered_json sends;
+    for (const SentMessage& sent : traits.sends) {
+      sends[sent.to].push_back(std::string(PerformativeName(sent.performative)));
+    }
+    out["sends_to"] = std::move(sends);
+  }
   ordered_json capabilities = ordered_json::parse(traits.capabilities_json, nullptr, false);
   if (capabilities.is_array()) out["capabilities"] = std::move(capabilities);
   return out;

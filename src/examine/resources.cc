@@ -2,11 +2,16 @@
 #include "resources.h"
 
 #include <algorithm>
+#include <string>
+#include <utility>
 
 #include "caxton/base/clock.h"
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
 #include "caxton/model/limits.h"
+#include "caxton/model/step.h"
+#include "caxton/model/units.h"
+#include "caxton/wasm/limits.h"
 
 namespace caxton::examine {
 namespace {
@@ -16,28 +21,136 @@ constexpr uint64_t kMiB = 1 << 20;
 // Twice the peak, in whole MiB.
 uint64_t RecommendedMiB(uint64_t peak) {
   const uint64_t most = static_cast<uint64_t>(kMaxAgentMemoryBytes) / kMiB;
-  return std::min(std::max<uint64_t>((2 * peak + kMiB - 1) / kMiB, 1), most);
+  const uint64_t bounded = std::min(peak, most * kMiB);
+  return std::min(std::max<uint64_t>((2 * bounded + kMiB - 1) / kMiB, 1), most);
+}
+
+// kRecommendedDeadlineFactor times the slowest sample, in 1-2-5 steps from kLeastDeadlineNs on.
+int64_t RecommendedDeadlineNs(int64_t slowest) {
+  int64_t step = kLeastDeadlineNs;
+  for (int i = 0; step < kMaxStepDeadlineNs; ++i) {
+    if (step / kRecommendedDeadlineFactor >= slowest) return step;
+    step = i % 3 == 1 ? step / 2 * 5 : step * 2;
+  }
+  return kMaxStepDeadlineNs;
+}
+
+struct Use {
+  const char* code;
+  const char* place;
+  std::string what;  // "the agent used up to 7 bytes of memory over the sample messages"
+  uint64_t used, limit;
+  uint64_t tight_percent;
+  std::string unit;
+  std::string fix;
+};
+
+void WarnWhereTight(Use use, Findings* findings) {
+  if (use.limit == 0 || use.used <= use.limit * use.tight_percent / 100) return;
+  findings->Warning(use.code, use.place,
+                    StrCat(use.what, ": ", use.used, " of ", use.limit, " ", use.unit),
+                    std::move(use.fix));
+}
+
+void CompareWithLimits(const MeasuredFigures& figures, const RequestedLimits& limits,
+                       Findings* findings) {
+  const auto number = [](int64_t value) {
+    return static_cast<uint64_t>(std::max<int64_t>(value, 0));
+  };
+  WarnWhereTight({"MEMORY_TIGHT", "resources.memory",
+                  "the memory it used over the sample messages is close to its limit",
+                  figures.peak_memory, number(limits.memory_bytes), kTightMemoryPercent, "bytes",
+                  StrCat("give it --memory ", RecommendedMiB(figures.peak_memory), "Mi")},
+                 findings);
+  WarnWhereTight(
+      {"DEADLINE_TIGHT", "resources.deadline",
+       "the slowest sample message took a large part of the deadline",
+       number(figures.max_step_ns) / 1000, number(limits.deadline_ns) / 1000, kTightDeadlinePercent,
+       "us",
+       StrCat("give it resources: { deadline: ",
+              FormatDuration(RecommendedDeadlineNs(figures.max_step_ns)), " }, or make it faster")},
+      findings);
+  WarnWhereTight({"FUEL_TIGHT", "handle_message",
+                  "a sample message took a large part of the instructions a step may have",
+                  figures.max_fuel, wasm::kFuelPerStep, kTightPercent, "instructions",
+                  "do less in one step: split the work into several messages"},
+                 findings);
+  WarnWhereTight({"SENDS_TIGHT", "handle_message",
+                  "handling one sample message sent nearly as many as a step may send",
+                  figures.max_sends, kMaxSendsPerStep, kTightPercent, "messages",
+                  "send fewer messages in one step, or let a chain of steps send them"},
+                 findings);
+  WarnWhereTight({"OUTPUT_TIGHT", "resources.max_message",
+                  "the largest message it replied or sent is close to the limit",
+                  figures.max_output_bytes, number(limits.max_message_bytes), kTightPercent,
+                  "bytes", "send less at once, or raise resources.max_message"},
+                 findings);
+}
+
+struct Figure {
+  const char* place;
+  const char* what;
+  uint64_t now, before;
+  uint64_t floor;  // differences below it are noise of a build, not a change
+};
+
+void CompareWithLiveFigures(const MeasuredFigures& now, const KnownRevision& live,
+                            Findings* findings) {
+  const MeasuredFigures& was = live.traits.figures;
+  const Figure figures[] = {
+      {"resources.memory", "bytes of memory", now.peak_memory, was.peak_memory, kMiB},
+      {"resources.fuel", "instructions for a message", now.max_fuel, was.max_fuel, kFuelNoise},
+      {"resources.start", "instructions to start", now.init_fuel, was.init_fuel, kFuelNoise},
+      {"resources.code", "bytes of native code", now.code_bytes, was.code_bytes, kCodeNoiseBytes},
+      {"resources.sends", "messages sent for one handled", now.max_sends, was.max_sends, 1},
+  };
+  for (const Figure& figure : figures) {
+    if (figure.now <= figure.before || figure.now - figure.before <= figure.floor) continue;
+    if (static_cast<double>(figure.now) <=
+        static_cast<double>(figure.before) * static_cast<double>(kFarAboveFactor)) {
+      continue;
+    }
+    const std::string times =
+        figure.before == 0 ? "" : StrCat(", ", figure.now / figure.before, " times as many");
+    findings->Warning("FAR_ABOVE_LIVE", figure.place,
+                      StrCat("up to ", figure.now, " ", figure.what,
+                             " over the sample messages; the live revision ", live.name, " took ",
+                             figure.before, times),
+                      StrCat("if that is meant, see that its limits allow it; else look for what "
+                             "changed (told above ",
+                             kFarAboveFactor, " times)"));
+  }
+}
+
+// "7 (greeter@1: 5)"
+std::string Beside(uint64_t now, uint64_t before, const KnownRevision* live) {
+  if (live == nullptr) return StrCat(now);
+  return StrCat(now, " (", live->name, ": ", before, ")");
 }
 
 }  // namespace
 
-void JudgeResources(const ModuleStats& stats, int64_t memory_limit, Findings* findings) {
-  const uint64_t peak = std::max(stats.peak_memory, stats.memory_after_init);
-  const uint64_t recommended = RecommendedMiB(peak);
-  const auto limit = static_cast<uint64_t>(std::max<int64_t>(memory_limit, 0));
-  if (peak > limit / 100 * kTightMemoryPercent) {
-    findings->Warning(
-        "MEMORY_TIGHT", "resources.memory",
-        StrCat("the agent used up to ", peak, " of ", limit, " bytes over the sample messages"),
-        StrCat("give it --memory ", recommended, "Mi"));
-  }
-  std::string text = StrCat(
-      "over ", stats.samples, " samples: at most ", peak, " bytes of memory, ", stats.max_fuel,
-      " instructions and ", stats.max_step_ns / 1000, " us a message; start-up ",
-      stats.init_ns / 1000, " us and ", stats.init_fuel, " instructions; native code ",
-      stats.code_bytes, " bytes; ", stats.sends, " messages sent for ", stats.samples_handled,
-      " handled. Recommended: --memory ", recommended, "Mi");
-  findings->Note("RESOURCES", "resources", std::move(text));
+void JudgeResources(const MeasuredFigures& figures, const RequestedLimits& limits,
+                    const std::optional<KnownRevision>& live, Findings* findings) {
+  CompareWithLimits(figures, limits, findings);
+  const bool measured = live.has_value() && live->traits.figures.samples > 0;
+  if (measured) CompareWithLiveFigures(figures, *live, findings);
+  const KnownRevision* other = measured ? &*live : nullptr;
+  const MeasuredFigures was = measured ? live->traits.figures : MeasuredFigures();
+  const auto beside = [&](uint64_t now, uint64_t before) { return Beside(now, before, other); };
+  const auto micros = [](int64_t ns) { return static_cast<uint64_t>(ns / 1000); };
+  findings->Note(
+      "RESOURCES", "resources",
+      StrCat("over ", figures.samples, " samples: at most ",
+             beside(figures.peak_memory, was.peak_memory), " bytes of memory, ",
+             beside(figures.max_fuel, was.max_fuel), " instructions and ",
+             beside(micros(figures.max_step_ns), micros(was.max_step_ns)),
+             " us a message; start-up ", beside(figures.init_fuel, was.init_fuel),
+             " instructions; native code ", beside(figures.code_bytes, was.code_bytes),
+             " bytes; at most ", beside(figures.max_sends, was.max_sends),
+             " messages sent for one handled, ", figures.sends, " for ", figures.handled,
+             ". Recommended: --memory ", RecommendedMiB(figures.peak_memory), "Mi, deadline ",
+             FormatDuration(RecommendedDeadlineNs(figures.max_step_ns))));
 }
 
 }  // namespace caxton::examine

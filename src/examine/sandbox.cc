@@ -58,7 +58,7 @@ class Sandbox final {
       Note(sample, result);
       if (result.outcome == StepOutcome::kHandled) {
         CheckDeterminism(sample, result);
-        runs.push_back({sample.name, std::move(result)});
+        runs.push_back({sample.name, std::move(result), sample.hostile});
       } else if (result.outcome != StepOutcome::kAgentRejected ||
                  !StartsWith(sample.name, "hostile/")) {
         only_right_refusals = false;

@@ -31,6 +31,7 @@ struct Sample {
 struct SampleRun {
   std::string name;
   StepResult result;
+  bool hostile = false;  // of a sample that no sender would send
 };
 
 struct SandboxOptions {

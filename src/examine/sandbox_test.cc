@@ -11,7 +11,6 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/examine/limits.h"
-#include "contracts.h"
 
 namespace caxton::examine {
 namespace {
@@ -72,6 +71,9 @@ TEST_F(SandboxTest, GoodAgentPassesFourStages) {
   EXPECT_TRUE(report.stats.deterministic);
   EXPECT_EQ(report.stats.peak_memory, 40u << 16);
   EXPECT_GT(report.stats.max_fuel, 0u);
+  EXPECT_EQ(Find(report, "OUTPUT_TIGHT"), nullptr);  // of the largest hostile sample
+  EXPECT_EQ(report.traits.figures.max_output_bytes, 2u);
+  EXPECT_EQ(report.traits.manifest, R"({"samples":[{"content":"hi"}]})");
   ASSERT_NE(Find(report, "RESOURCES"), nullptr);
   EXPECT_THAT(Find(report, "RESOURCES")->message, HasSubstr("--memory 5Mi"));
 }
@@ -152,46 +154,6 @@ TEST_F(SandboxTest, BadContractsAreStaticFaults) {
         R"({"produces":7})", R"({"samples":{}})", R"({"samples":[{"contents":"x"}]})"}) {
     EXPECT_FALSE(WithManifest(*wasm, manifest).ok()) << manifest;
   }
-}
-
-std::vector<Finding> Compare(std::string_view live, std::string_view now, bool allow = false) {
-  Findings findings;
-  const Contracts contracts = ReadContracts(now, "manifest", &findings);
-  CompareWithLive(contracts, {live, allow}, &findings);
-  return findings.Take();
-}
-
-TEST(ContractsTest, NewConsumerAcceptsWhatTheOldAccepted) {
-  constexpr std::string_view kLive = R"({"consumes":{"REQUEST":{"type":["string","null"]}}})";
-  EXPECT_TRUE(Compare(kLive, R"({"consumes":{"REQUEST":{}}})").empty());
-  EXPECT_TRUE(Compare(kLive, "{}").empty());
-  const auto narrowed = Compare(kLive, R"({"consumes":{"REQUEST":{"type":"string"}}})");
-  ASSERT_EQ(narrowed.size(), 1u);
-  EXPECT_EQ(narrowed[0].code, "CONTRACT_BROKEN");
-  EXPECT_THAT(narrowed[0].place, HasSubstr("consumes/REQUEST"));
-  const auto removed = Compare(kLive, R"({"consumes":{"INFORM":{}}})");
-  ASSERT_EQ(removed.size(), 1u);
-  EXPECT_THAT(removed[0].message, HasSubstr("removed"));
-}
-
-TEST(ContractsTest, NewProducerEmitsWhatTheOldEmitted) {
-  constexpr std::string_view kLive = R"({"produces":{"INFORM":{"type":"integer"}}})";
-  EXPECT_TRUE(Compare(kLive, R"({"produces":{"INFORM":{"type":"integer","minimum":0}}})").empty());
-  EXPECT_EQ(Compare(kLive, R"({"produces":{"INFORM":{"type":"number"}}})").size(), 1u);
-  EXPECT_EQ(Compare(kLive, "{}").size(), 1u);
-}
-
-TEST(ContractsTest, UndecidedIsRefusedAndAllowBreakingRecordsIt) {
-  constexpr std::string_view kLive = R"({"consumes":{"REQUEST":{"type":"string","pattern":"a"}}})";
-  constexpr std::string_view kNow = R"({"consumes":{"REQUEST":{"type":"string","pattern":"b"}}})";
-  const auto refused = Compare(kLive, kNow);
-  ASSERT_EQ(refused.size(), 1u);
-  EXPECT_EQ(refused[0].code, "CONTRACT_UNDECIDED");
-  EXPECT_EQ(refused[0].severity, FindingSeverity::kError);
-  const auto allowed = Compare(kLive, kNow, true);
-  ASSERT_EQ(allowed.size(), 1u);
-  EXPECT_EQ(allowed[0].severity, FindingSeverity::kWarning);
-  EXPECT_THAT(allowed[0].message, HasSubstr("--allow-breaking"));
 }
 
 }  // namespace

@@ -165,6 +165,34 @@ TEST(ContainmentTest, NarrowingIsNamedByPath) {
   EXPECT_NE(faults[0].reason.find("string"), std::string::npos);
 }
 
+TEST(ContainmentTest, RemovedAndNarrowedTypesAreNamed) {
+  const struct {
+    const char* inner;
+    const char* outer;
+    const char* path;
+    const char* says;
+  } cases[] = {
+      {R"({"type":"object","properties":{"n":{"type":"boolean"}}})",
+       R"({"type":"object","properties":{"n":false}})", "/n",
+       "removed: accepted no longer is what was boolean"},
+      {R"({"type":"object","properties":{"n":{"type":"string"}}})",
+       R"({"type":"object","properties":{"n":{"type":"string"}},"required":["n"]})", "/n",
+       "narrowed string: it is required"},
+      {R"({"type":"array","items":{"type":"integer"}})",
+       R"({"type":"array","items":{"type":"integer","minimum":1}})", "/*",
+       "narrowed integer: minimum is raised to 1"},
+      {R"({"type":"string"})", R"({"type":"string","maxLength":4})", "/",
+       "narrowed string: maxLength is lowered to 4"},
+      {R"({})", R"({"type":"string"})", "/", "values of type object, array"},
+  };
+  for (const auto& c : cases) {
+    const auto faults = FindNarrowing(json::parse(c.inner), json::parse(c.outer));
+    ASSERT_EQ(faults.size(), 1u) << c.outer;
+    EXPECT_EQ(faults[0].path, c.path);
+    EXPECT_NE(faults[0].reason.find(c.says), std::string::npos) << faults[0].reason;
+  }
+}
+
 // Branches in branches: the work doubles with each level, and is cut off.
 TEST(ContainmentTest, WorkIsBounded) {
   json inner = {{"type", "string"}, {"maxLength", 5}};

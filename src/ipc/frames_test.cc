@@ -6,6 +6,7 @@
 #include "caxton/base/random.h"
 #include "caxton/base/wire.h"
 #include "caxton/ipc/channel.h"
+#include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/recent_messages.h"
 
 namespace caxton::ipc {
@@ -213,6 +214,20 @@ TEST(Frames, RecentMessagesAreTheNewestThatFit) {
   ByteWriter(&many).U32(kMaxRecentMessages + 1);
   many.append(kMaxRecentMessages * 8, '\0');
   EXPECT_FALSE(DecodeRecentMessages(many).ok());
+}
+
+TEST(Frames, CompileRequestComesBack) {
+  Surroundings around;
+  around.on_server = true;
+  around.live = KnownRevision{"greeter", "greeter@6", {}};
+  std::string encoded;
+  EncodeSurroundings(around, &encoded);
+  const std::string bytes = EncodeCompileRequest(SomeConfigure(), encoded);
+  const auto request = DecodeCompileRequest(bytes);
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->configure.revision, "greeter@7");
+  EXPECT_EQ(request->surroundings, around);
+  EveryCutAndAdditionIsRefused(bytes, DecodeCompileRequest);
 }
 
 TEST(Frames, RandomBytesNeverHarm) {

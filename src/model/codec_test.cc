@@ -13,6 +13,7 @@
 #include "caxton/model/evidence.h"
 #include "caxton/model/revision.h"
 #include "caxton/model/step.h"
+#include "caxton/model/surroundings.h"
 
 namespace caxton {
 namespace {
@@ -86,6 +87,19 @@ TEST(Codec, Envelope) {
   CheckRecord(empty, Recoder<Envelope>(DecodeEnvelope, EncodeEnvelope));
 }
 
+ModuleTraits SomeTraits() {
+  ModuleTraits traits;
+  traits.reused_instances = true;
+  traits.has_health_check = true;
+  traits.manifest_name = "greeter";
+  traits.manifest_version = "2";
+  traits.capabilities_json = "[]";
+  traits.manifest = R"({"name":"greeter"})";
+  traits.sends = {{"audit", Performative::kInform}, {"billing", Performative::kRequest}};
+  traits.figures = {4, 3, 1 << 20, 1000, 50, 8192, 6, 2, 99, 1'000'000};
+  return traits;
+}
+
 TEST(Codec, Revision) {
   Revision v;
   v.agent = "greeter";
@@ -100,7 +114,7 @@ TEST(Codec, Revision) {
               .instances = 4};
   v.delivery = {Delivery::kVolatile, 3, OnPoison::kSkip};
   v.settings = {{"a", "b"}, {"c", ""}};
-  v.traits = {true, true, "greeter", "2", "[]"};
+  v.traits = SomeTraits();
   v.created_ns = 99;
   v.deployment = DeploymentId(12);
   std::string bytes;
@@ -111,6 +125,56 @@ TEST(Codec, Revision) {
   EXPECT_TRUE(back.SameContent(v));
   EXPECT_EQ(back.traits, v.traits);
   EXPECT_EQ(back.deployment, v.deployment);
+}
+
+TEST(Codec, TraitsOfAHostileModuleAreBounded) {
+  const auto read = [](const ModuleTraits& traits) {
+    std::string bytes;
+    ByteWriter out(&bytes);
+    WriteTraits(traits, out);
+    ByteReader in(bytes);
+    (void)ReadTraits(in);
+    return in.ok();
+  };
+  ModuleTraits traits = SomeTraits();
+  EXPECT_TRUE(read(traits));
+  traits.manifest = std::string(kMaxManifestBytes, 'x');
+  EXPECT_TRUE(read(traits));
+  traits.manifest.push_back('x');
+  EXPECT_FALSE(read(traits));
+  traits.manifest = "\xff";
+  EXPECT_FALSE(read(traits));
+  traits = SomeTraits();
+  traits.sends = {{"b", Performative::kRequest}, {"a", Performative::kRequest}};
+  EXPECT_FALSE(read(traits)) << "not sorted";
+  traits.sends.clear();
+  for (size_t i = 0; i < kMaxSentMessages; ++i) {
+    traits.sends.push_back({std::string(i + 1, 'a'), Performative::kRequest});
+  }
+  EXPECT_TRUE(read(traits));
+  traits.sends.push_back({"b", Performative::kRequest});
+  EXPECT_FALSE(read(traits));
+}
+
+TEST(Codec, Surroundings) {
+  Surroundings v;
+  v.on_server = true;
+  v.live = KnownRevision{"greeter", "greeter@6", SomeTraits()};
+  v.others = {{"billing", "billing@4294967295", SomeTraits()}, {"audit", "audit@1", {}}};
+  v.together = {"billing"};
+  v.allow_breaking = true;
+  std::string bytes;
+  EncodeSurroundings(v, &bytes);
+  CheckRecord(bytes, Recoder<Surroundings>(DecodeSurroundings, EncodeSurroundings));
+  EXPECT_EQ(*DecodeSurroundings(bytes), v);
+  v.others.assign(kMaxOtherAgents, {"a", "a@1", {}});
+  bytes.clear();
+  EncodeSurroundings(v, &bytes);
+  EXPECT_TRUE(DecodeSurroundings(bytes).ok());
+  v.others.push_back({"a", "a@1", {}});
+  bytes.clear();
+  EncodeSurroundings(v, &bytes);
+  EXPECT_FALSE(DecodeSurroundings(bytes).ok());
 }
 
 TEST(Codec, StepResult) {

@@ -12,7 +12,7 @@
 namespace caxton {
 namespace {
 
-constexpr uint8_t kReportFormat = 2;
+constexpr uint8_t kReportFormat = 3;
 constexpr uint8_t kSeverityCount = 3;
 
 // A text of the report; empty and a failed reader where it is too long or not UTF-8.
@@ -23,24 +23,6 @@ std::string ReadText(ByteReader& r) {
     return "";
   }
   return std::string(text);
-}
-
-void WriteTraits(const ModuleTraits& traits, ByteWriter& w) {
-  w.Bool(traits.reused_instances);
-  w.Bool(traits.has_health_check);
-  w.Bytes(traits.manifest_name);
-  w.Bytes(traits.manifest_version);
-  w.Bytes(traits.capabilities_json);
-}
-
-ModuleTraits ReadTraits(ByteReader& r) {
-  ModuleTraits traits;
-  traits.reused_instances = r.Bool();
-  traits.has_health_check = r.Bool();
-  traits.manifest_name = ReadText(r);
-  traits.manifest_version = ReadText(r);
-  traits.capabilities_json = ReadText(r);
-  return traits;
 }
 
 void WriteStats(const ModuleStats& stats, ByteWriter& w) {

@@ -130,11 +130,7 @@ void EncodeRevision(const Revision& revision, std::string* out) {
   w.I32(revision.delivery.max_attempts);
   w.U8(static_cast<uint8_t>(revision.delivery.on_poison));
   WritePairs(revision.settings, w);
-  w.Bool(revision.traits.reused_instances);
-  w.Bool(revision.traits.has_health_check);
-  w.Bytes(revision.traits.manifest_name);
-  w.Bytes(revision.traits.manifest_version);
-  w.Bytes(revision.traits.capabilities_json);
+  WriteTraits(revision.traits, w);
   w.I64(revision.created_ns);
   w.U64(revision.deployment.value());
 }
@@ -153,11 +149,7 @@ absl::StatusOr<Revision> DecodeRevision(std::string_view bytes) {
   v.delivery.max_attempts = r.I32();
   v.delivery.on_poison = ReadEnum<OnPoison>(r, 2);
   for (auto& [name, value] : ReadPairs(r)) v.settings[name] = std::move(value);
-  v.traits.reused_instances = r.Bool();
-  v.traits.has_health_check = r.Bool();
-  v.traits.manifest_name = r.BytesCopy();
-  v.traits.manifest_version = r.BytesCopy();
-  v.traits.capabilities_json = r.BytesCopy();
+  v.traits = ReadTraits(r);
   v.created_ns = r.I64();
   v.deployment = DeploymentId(r.U64());
   RETURN_IF_ERROR(r.Finish("revision"));

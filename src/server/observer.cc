@@ -128,6 +128,17 @@ void Observer::OnTransition(const controller::DeploymentView& view, std::string_
                view.numbers ? static_cast<double>(view.numbers->candidate.p99_ns) / 1e6 : 0.0},
               {"verdict", s.verdict.text},
               {"error", s.error}});
+  if (event == "ValidationPassed" && !s.let_through.empty()) {
+    std::string what;
+    for (const std::string& text : s.let_through) {
+      StrAppend(&what, what.empty() ? "" : "; ", text);
+    }
+    log_->Warn("broken contracts let through", {{"deployment_id", id},
+                                                {"agent", s.agent},
+                                                {"version", s.label},
+                                                {"allowed_by", s.allowed_by},
+                                                {"let_through", what}});
+  }
   CountTransition(s, event);
 }
 

@@ -20,7 +20,7 @@
 #include "caxton/base/assert.h"
 #include "caxton/base/status.h"
 #include "caxton/ipc/compile_end.h"
-#include "caxton/ipc/frames.h"
+#include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
 #include "caxton/platform/memfd.h"
@@ -37,7 +37,8 @@ using Done = absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)>;
 struct Job {
   Revision revision;
   int64_t limit_ns = 0;
-  std::string recent;  // EncodeRecentMessages; contents of messages: never logged
+  std::string recent;        // EncodeRecentMessages; contents of messages: never logged
+  std::string surroundings;  // EncodeSurroundings
   Done done;
   // While its child runs.
   int64_t started_ns = 0;  // since when the limit counts
@@ -51,14 +52,15 @@ struct Job {
 
 // What a report depends on beside the module: all the child is told, but for the numbers a revision
 // is known by.
-std::string CacheName(const std::string& engine_key, const Revision& revision) {
+std::string CacheName(const std::string& engine_key, const Job& job) {
   Revision plain;
-  plain.agent = revision.agent;
-  plain.limits = revision.limits;
-  plain.settings = revision.settings;
+  plain.agent = job.revision.agent;
+  plain.limits = job.revision.limits;
+  plain.settings = job.revision.settings;
   std::string bytes;
   ipc::EncodeConfigure(supervisor::MakeConfigure(plain), &bytes);
-  return StrCat("examined 2 ", engine_key, " ", Sha256(bytes).ToHex());
+  return StrCat("examined 3 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
+                Sha256(job.surroundings).ToHex());
 }
 
 class ProcessValidator final : public Validator {
@@ -133,6 +135,7 @@ void ProcessValidator::Validate(const Revision& revision, ValidateOptions option
           .limit_ns = std::clamp<int64_t>(options.limit_ns, 0, kMaxValidateNs),
           .recent = ipc::EncodeRecentMessages(options.recent),
           .done = std::move(done)};
+  EncodeSurroundings(options.surroundings, &job.surroundings);
   {
     MutexLock lock(&mutex_);
     if (queue_.size() >= kMaxQueuedValidations) {
@@ -269,7 +272,7 @@ bool ProcessValidator::AnswerWithoutChild(Job& job) {
     return true;
   }
   const auto kept =
-      deps_.artifacts->GetReport(revision.module, CacheName(options_.engine_key, revision));
+      deps_.artifacts->GetReport(revision.module, CacheName(options_.engine_key, job));
   if (!kept.has_value()) return false;
   const auto examined = DecodeExamineReport(*kept);
   if (!examined.ok()) return false;
@@ -287,8 +290,7 @@ absl::Status ProcessValidator::StartChild(Job& job, std::string_view wasm) {
   const std::string name = StrCat("compile", next_name_++);
   ipc::Configure configure = supervisor::MakeConfigure(job.revision);
   configure.init_deadline_ns = options_.init_limit_ms * kNanosPerMilli;
-  std::string config_bytes;
-  ipc::EncodeConfigure(configure, &config_bytes);
+  const std::string config_bytes = ipc::EncodeCompileRequest(configure, job.surroundings);
   ASSIGN_OR_RETURN(const platform::UniqueFd module, platform::MemfdWithContent(name, wasm));
   ASSIGN_OR_RETURN(const platform::UniqueFd config, platform::MemfdWithContent(name, config_bytes));
   ASSIGN_OR_RETURN(const platform::UniqueFd recent, platform::MemfdWithContent(name, job.recent));
@@ -354,7 +356,7 @@ absl::Status ProcessValidator::Keep(const Job& job, const ExamineReport& report)
   RETURN_IF_ERROR(deps_.artifacts->PutNative(module, options_.engine_key, code));
   std::string bytes;
   EncodeExamineReport(report, &bytes);
-  return deps_.artifacts->PutReport(module, CacheName(options_.engine_key, job.revision), bytes);
+  return deps_.artifacts->PutReport(module, CacheName(options_.engine_key, job), bytes);
 }
 
 }  // namespace

@@ -99,6 +99,22 @@ std::string ReadAll(const std::string& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
+// `module` with this manifest instead of its own.
+std::string WithManifest(std::string_view module, std::string_view manifest) {
+  const auto number = [](size_t n) {  // LEB128
+    std::string out;
+    for (; n >= 0x80; n >>= 7) out.push_back(static_cast<char>(n | 0x80));
+    out.push_back(static_cast<char>(n));
+    return out;
+  };
+  constexpr std::string_view kName = "caxton.manifest";
+  std::string out(module);
+  // Renamed in place, it means nothing.
+  if (const size_t old = out.find(kName); old != std::string::npos) out[old] = 'x';
+  const std::string body = StrCat(number(kName.size()), kName, manifest);
+  return StrCat(out, std::string(1, '\0'), number(body.size()), body);
+}
+
 // Exports what an agent must, and an agent_init that takes all the memory there is and then traps.
 std::string MemoryBomb() {
   const auto section = [](char id, const std::string& body) {
@@ -155,11 +171,13 @@ class RealWorkerTest : public ::testing::Test {
     revision_.module = *digest;
     Notification done;
     absl::StatusOr<ValidationReport> answer = absl::UnknownError("not called");
-    validator_->Validate(revision_, {.limit_ns = 60 * kNanosPerSecond, .recent = recent_},
-                         [&](absl::StatusOr<ValidationReport> report) {
-                           answer = std::move(report);
-                           done.Notify();
-                         });
+    validator_->Validate(
+        revision_,
+        {.limit_ns = 60 * kNanosPerSecond, .surroundings = surroundings_, .recent = recent_},
+        [&](absl::StatusOr<ValidationReport> report) {
+          answer = std::move(report);
+          done.Notify();
+        });
     done.WaitForNotification();
     return answer;
   }
@@ -232,6 +250,7 @@ class RealWorkerTest : public ::testing::Test {
   std::shared_ptr<RevisionWorkers> workers_;
   Revision revision_;
   std::vector<std::string> recent_;
+  Surroundings surroundings_;
 };
 
 TEST_F(RealWorkerTest, RecentMessagesAreRunInTheChildAndNotShown) {
@@ -281,6 +300,64 @@ TEST_F(RealWorkerTest, EchoIsValidatedCachedPreparedAndRun) {
   workers_.reset();
   supervisor_.reset();
   EXPECT_TRUE(Children().empty());
+}
+
+TEST_F(RealWorkerTest, ContractsAreComparedWithTheLiveRevisionInTheChild) {
+  const std::string relay = ReadAll(std::string(CAXTON_EXAMPLES) + "/relay.wasm");
+  const auto with = [&relay](std::string_view type) {
+    return WithManifest(
+        relay,
+        StrCat(R"({"consumes":{"REQUEST":{"type":"object","properties":{"n":)", type, "}}}}"));
+  };
+  const auto live = Validate(with(R"({"type":["integer","string"]})"));
+  ASSERT_TRUE(live.ok() && live->ok()) << live->Summary();
+  EXPECT_THAT(live->traits.manifest, HasSubstr("consumes"));
+  EXPECT_GT(live->traits.figures.peak_memory, 0u);
+  EXPECT_THAT(live->stages[2].note, HasSubstr("no live revision"));
+  // relay sends what it gets to the agent of its setting.
+  ASSERT_EQ(live->traits.sends.size(), 1u);
+  EXPECT_EQ(live->traits.sends[0], (SentMessage{"echo", Performative::kRequest}));
+
+  surroundings_.live = KnownRevision{"greeter", "greeter@6", live->traits};
+  const std::string narrowed = with(R"({"type":"integer"})");
+  const auto refused = Validate(narrowed);
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(refused->stages[1].outcome, StageOutcome::kPassed);
+  EXPECT_EQ(refused->stages[2].outcome, StageOutcome::kFailed);
+  EXPECT_EQ(refused->stages[3].outcome, StageOutcome::kNotRun);
+  EXPECT_THAT(refused->Summary(), HasSubstr("consumes/REQUEST/n: not compatible with the live "
+                                            "revision greeter@6: narrowed: accepted no longer are "
+                                            "values of type string [CONTRACT_BROKEN] To fix: "));
+  // What it is compared with is part of what the kept report is kept under.
+  surroundings_.allow_breaking = true;
+  const auto allowed = Validate(narrowed);
+  ASSERT_TRUE(allowed.ok() && allowed->ok()) << allowed->Summary();
+  EXPECT_FALSE(allowed->cached);
+  ASSERT_EQ(allowed->stages[2].findings.size(), 1u);
+  EXPECT_EQ(allowed->stages[2].findings[0].severity, FindingSeverity::kWarning);
+  EXPECT_THAT(allowed->stages[2].note, HasSubstr("greeter@6"));
+  EXPECT_THAT(allowed->stages[3].findings.back().message, HasSubstr("(greeter@6: "));
+  EXPECT_TRUE(Validate(narrowed)->cached);
+  surroundings_.live->name = "greeter@5";
+  EXPECT_FALSE(Validate(narrowed)->cached);
+}
+
+TEST_F(RealWorkerTest, ContractsAreComparedWithOtherAgentsInTheChild) {
+  const std::string relay =
+      WithManifest(ReadAll(std::string(CAXTON_EXAMPLES) + "/relay.wasm"), "{}");
+  surroundings_.on_server = true;
+  const auto alone = Validate(relay);
+  ASSERT_TRUE(alone.ok() && alone->ok()) << alone->Summary();
+  ASSERT_EQ(alone->stages[2].findings.size(), 1u);
+  EXPECT_EQ(alone->stages[2].findings[0].code, "UNKNOWN_RECEIVER");
+  KnownRevision echo{"echo", "echo@2", {}};
+  echo.traits.manifest = R"({"consumes":{"INFORM":{}}})";
+  surroundings_.others = {echo};
+  EXPECT_THAT(Validate(relay)->Summary(), HasSubstr("echo@2, which it sends to: messages of type "
+                                                    "REQUEST are sent, and not accepted"));
+  // A manifest that is hostile on the other side harms nobody.
+  surroundings_.others[0].traits.manifest = std::string(60'000, '[');
+  EXPECT_TRUE(Validate(relay)->ok());
 }
 
 TEST_F(RealWorkerTest, BadModulesAreRefusedWithAReason) {

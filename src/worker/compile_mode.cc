@@ -8,7 +8,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/ipc/compile_end.h"
-#include "caxton/ipc/frames.h"
+#include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/model/examine_report.h"
 #include "caxton/model/limits.h"
@@ -49,11 +49,13 @@ CompilePhase PhaseOf(examine::ExaminePhase phase) {
 absl::StatusOr<examine::ExamineOptions> ReadOptions(const Clock& clock) {
   ASSIGN_OR_RETURN(const std::string bytes,
                    platform::ReadFd(ipc::kCompileConfigFd, kMaxConfigureBytes));
-  ASSIGN_OR_RETURN(const ipc::Configure configure, ipc::DecodeConfigure(bytes));
+  ASSIGN_OR_RETURN(ipc::CompileRequest request, ipc::DecodeCompileRequest(bytes));
   examine::ExamineOptions options;
   options.clock = &clock;
-  options.config = AgentConfigOf(configure);
-  options.init_limit_ns = InitLimitOf(configure);
+  options.config = AgentConfigOf(request.configure);
+  options.init_limit_ns = InitLimitOf(request.configure);
+  options.deadline_ns = request.configure.limits.deadline_ns;
+  options.surroundings = std::move(request.surroundings);
   ASSIGN_OR_RETURN(const std::string recent,
                    platform::ReadFd(ipc::kCompileRecentFd, kMaxRecentFileBytes));
   ASSIGN_OR_RETURN(options.recent, ipc::DecodeRecentMessages(recent));

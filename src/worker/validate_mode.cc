@@ -13,6 +13,7 @@
 #include "caxton/base/status.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/ipc/compile_end.h"
+#include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/frames.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/platform/file.h"
@@ -32,9 +33,10 @@ constexpr char kThisProgram[] = "/proc/self/exe";
 absl::StatusOr<platform::UniqueFd> DefaultConfig() {
   ipc::Configure configure;
   configure.init_deadline_ns = kDefaultInitLimitNs;
-  std::string bytes;
-  ipc::EncodeConfigure(configure, &bytes);
-  return platform::MemfdWithContent("validate-config", bytes);
+  std::string nobody;  // no server around it: nothing to compare with
+  EncodeSurroundings({}, &nobody);
+  return platform::MemfdWithContent("validate-config",
+                                    ipc::EncodeCompileRequest(configure, nobody));
 }
 
 absl::Status AwaitEnd(const platform::Child& child, ipc::ChildEnd* end) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "caxton/ipc/compile_end.h"
+#include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
 #include "caxton/model/examine_report.h"
@@ -41,9 +42,10 @@ struct Compiled {
 
 Compiled Compile(int module_fd, const ipc::CompileCommand& command = {},
                  const std::vector<std::string>& recent = {}) {
-  std::string configure;
-  ipc::EncodeConfigure(ObedientConfigure(), &configure);
-  const auto config = *platform::MemfdWithContent("config", configure);
+  std::string surroundings;
+  EncodeSurroundings({}, &surroundings);
+  const auto config = *platform::MemfdWithContent(
+      "config", ipc::EncodeCompileRequest(ObedientConfigure(), surroundings));
   const auto recent_fd = *platform::MemfdWithContent("recent", ipc::EncodeRecentMessages(recent));
   Compiled compiled;
   compiled.code = *platform::CreateMemfd("code", 0);

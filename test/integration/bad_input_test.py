@@ -133,7 +133,6 @@ class BadFiles(harness.CaxtonTest):
         self.server()
         self.deploy(example("echo"), "echo")
         for words in (("agent", "secret", "set", "echo", "NAME"),
-                      ("deploy", example("echo"), "--name", "echo", "--allow-breaking"),
                       ("agent", "list", "--token", "x"),
                       ("audit", "list")):
             self.refused(*words, code=REFUSED)

@@ -30,6 +30,7 @@ struct FakeValidator::State {
   bool dead = false;
   int validated = 0;
   std::vector<std::string> recent;
+  Surroundings surroundings;
   struct Running {
     RevisionRef revision;
     Done done;
@@ -51,6 +52,7 @@ void FakeValidator::Validate(const Revision& revision, ValidateOptions options, 
   ++state_->validated;
   const int64_t limit_ns = options.limit_ns;
   state_->recent = std::move(options.recent);
+  state_->surroundings = std::move(options.surroundings);
   absl::StatusOr<ValidationReport> answer = MakeReport(revision.module);
   if (auto it = state_->traits.find(revision.module); it != state_->traits.end()) {
     answer->traits = it->second;
@@ -104,5 +106,7 @@ void FakeValidator::SetTraits(const Digest& module, ModuleTraits traits) {
 int FakeValidator::validated() const { return state_->validated; }
 
 const std::vector<std::string>& FakeValidator::last_recent() const { return state_->recent; }
+
+const Surroundings& FakeValidator::last_surroundings() const { return state_->surroundings; }
 
 }  // namespace caxton::validation::testing

@@ -19,7 +19,8 @@ inline constexpr size_t kTailBatch = 128;                 // rows read at once
 inline constexpr int32_t kDefaultPageSize = 100;
 inline constexpr int32_t kMaxPageSize = 1000;
 inline constexpr size_t kMaxLogLinesPerRead = 256;
-inline constexpr int64_t kLogPollNs = 200'000'000;  // while a caller follows an agent's log
+inline constexpr int64_t kLogPollNs = 200'000'000;   // while a caller follows an agent's log
+inline constexpr size_t kMaxRequestedByBytes = 128;  // what a caller says of itself
 // HTTP/JSON. A body is longer than its message: base64 makes 4 bytes of 3.
 inline constexpr size_t kMaxConnectBodyBytes = size_t{92} << 20;
 inline constexpr int64_t kDefaultConnectTimeoutMs = 30'000;

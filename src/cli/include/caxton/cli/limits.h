@@ -13,6 +13,7 @@ inline constexpr int64_t kDefaultTimeoutNs =
     30'000'000'000;                                    // of a call, and of reconnecting a stream
 inline constexpr size_t kInlineModuleBytes = 3 << 20;  // larger modules go by UploadModule
 inline constexpr size_t kUploadChunkBytes = 1 << 20;
+inline constexpr size_t kMaxUserNameBytes = 128;  // told to the server
 inline constexpr size_t kMaxDeploymentFileBytes = 1 << 20;
 inline constexpr int kMaxReceiveBytes = 64 << 20;  // one gRPC message
 inline constexpr int kReconnectFirstMs = 100;      // doubles up to kReconnectMaxMs

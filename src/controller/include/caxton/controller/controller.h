@@ -54,6 +54,10 @@ struct DeployRequest {
   RevisionOverrides overrides;
   bool force = false;
   bool validate_only = false;
+  // Broken and undecided contracts are let through; on record with `requested_by`, which is then
+  // not empty.
+  bool allow_breaking = false;
+  std::string requested_by;  // who asks, as far as it is known
   CommandTerms terms;
 };
 

@@ -35,5 +35,8 @@ inline constexpr int64_t kStageExtensionLimit = 2;
 
 // Texts kept in a deployment's record (errors, verdicts, causes) are cut to this.
 inline constexpr size_t kMaxRecordTextBytes = 8 << 10;
+// Of what --allow-breaking let through.
+inline constexpr size_t kMaxLetThrough = 32;
+inline constexpr size_t kMaxLetThroughBytes = 1 << 10;  // each
 
 }  // namespace caxton::deployment

@@ -80,6 +80,7 @@ struct DeploymentStatus {
   Salt salt{};  // 128 random bits, never reused
   // Deployments that are switched in one route change, this one included; empty: on its own.
   std::vector<DeploymentId> group;
+  std::string allowed_by;  // who let broken and undecided contracts through; empty: nobody did
 
   DeploymentState state = DeploymentState::kValidating;
   bool queued = false;
@@ -104,6 +105,7 @@ struct DeploymentStatus {
   uint64_t generation = 0;
   int64_t created_ns = 0, updated_ns = 0, running_ns = 0, ended_ns = 0;  // wall clock; 0: not yet
   RollbackPhases rollback;                                               // the controller's
+  std::vector<std::string> let_through;  // broken and undecided contracts; the controller's
 
   bool has_stable() const { return stable.number.valid(); }
   bool aborted() const { return cause == EndCause::kAbort; }

@@ -18,6 +18,7 @@
 #include "caxton/base/clock.h"
 #include "caxton/model/envelope.h"
 #include "caxton/model/examine_report.h"
+#include "caxton/model/surroundings.h"
 #include "caxton/wasm/engine.h"
 #include "caxton/wasm/instance.h"
 
@@ -33,6 +34,8 @@ struct ExamineOptions {
   // The agent's last messages, real ones, oldest first: the sandbox runs them too, for their
   // figures. A failure is a warning.
   std::vector<Envelope> recent;
+  int64_t deadline_ns = 0;    // of a step, as the request has it; 0: not known
+  Surroundings surroundings;  // what the contracts and resources are compared with
 };
 
 // Static checks only; the report says nothing about native code or initialization.

@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "caxton/model/module_traits.h"
+
 namespace caxton::examine {
 
-inline constexpr size_t kMaxManifestBytes = 64 << 10;
+using caxton::kMaxManifestBytes;
 inline constexpr int kMaxManifestDepth = 32;
 inline constexpr size_t kMaxManifestItems = 256;  // capabilities, performatives
 inline constexpr size_t kMaxCapabilityBytes = 128;
@@ -28,10 +30,21 @@ inline constexpr size_t kMaxGeneratedValues = 64 << 10;
 // Of the schemas of a manifest, and of comparing them.
 inline constexpr int kMaxSchemaDepth = 32;
 inline constexpr int kMaxSchemaSteps = 50'000;  // more: undecided
+// Of comparing with all other agents together, once for the new revision and once for the live one.
+inline constexpr int kMaxOthersSteps = 100'000;
 inline constexpr size_t kMaxSchemaFaults = 20;
 inline constexpr int kMaxContentDepth = 64;  // of JSON that an agent sent
 // A peak above this share of the limit is a warning.
 inline constexpr uint64_t kTightMemoryPercent = 80;
+inline constexpr uint64_t kTightDeadlinePercent = 50;  // times vary more than bytes do
+inline constexpr uint64_t kTightPercent = 80;          // of other limits
+// More than this many times the live revision's figure is a warning, unless the difference is
+// noise.
+inline constexpr uint64_t kFarAboveFactor = 2;
+inline constexpr uint64_t kFuelNoise = 10'000;  // instructions
+inline constexpr uint64_t kCodeNoiseBytes = 64 << 10;
+inline constexpr int64_t kRecommendedDeadlineFactor = 20;
+inline constexpr int64_t kLeastDeadlineNs = 100'000'000;  // that is recommended
 
 // Of a module's tables: the engine's own limits, so that whatever it calls valid is read to its
 // end.

@@ -37,7 +37,7 @@ struct RunCommand {
 //   exit 3: the report has at least one error; there is no native code
 //   else, or a signal: the report tells what it was doing, and what was known by then
 inline constexpr int kCompileModuleFd = 3;  // the .wasm, readable from offset 0
-inline constexpr int kCompileConfigFd = 4;  // EncodeConfigure(): name, limits, settings, seed, time
+inline constexpr int kCompileConfigFd = 4;  // EncodeCompileRequest()
 inline constexpr int kCompileCodeFd = 5;    // empty memfd, not sealed; the parent seals and hashes
 inline constexpr int kCompileReportFd = 6;  // empty memfd: see caxton/ipc/compile_end.h
 inline constexpr int kCompileRecentFd = 7;  // EncodeRecentMessages()

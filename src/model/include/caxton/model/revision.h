@@ -14,6 +14,7 @@
 #include "caxton/model/envelope.h"
 #include "caxton/model/ids.h"
 #include "caxton/model/limits.h"
+#include "caxton/model/module_traits.h"
 
 namespace caxton {
 
@@ -42,17 +43,6 @@ struct DeliveryPolicy {
 absl::Status ValidateDelivery(const DeliveryPolicy& delivery);
 // Names: printable ASCII without blanks and '='; values: UTF-8; all within limits.h.
 absl::Status ValidateSettings(const std::map<std::string, std::string>& settings);
-
-// What the jailed examination found out about a module; decides how its instances are kept.
-struct ModuleTraits {
-  bool reused_instances = false;  // manifest "instance": "reused"
-  bool has_health_check = false;
-  std::string manifest_name;  // empty: none
-  std::string manifest_version;
-  std::string capabilities_json;  // normalized JSON array, "" if none
-
-  friend bool operator==(const ModuleTraits&, const ModuleTraits&) = default;
-};
 
 struct Revision {
   std::string agent;  // name

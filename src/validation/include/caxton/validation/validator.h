@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "caxton/model/examine_report.h"
 #include "caxton/model/revision.h"
+#include "caxton/model/surroundings.h"
 
 namespace caxton::validation {
 
@@ -46,6 +47,7 @@ struct ValidateOptions {
   // Wall-clock bound of the whole (the `validate` stage); past it the report fails with what it was
   // doing.
   int64_t limit_ns = 0;
+  Surroundings surroundings;  // what it is compared with
   // The agent's last messages, encoded, oldest first; as many of the newest as model/limits.h lets
   // are run. A report that is cached is not made again for them.
   std::vector<std::string> recent;

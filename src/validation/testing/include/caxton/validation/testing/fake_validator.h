@@ -37,6 +37,7 @@ class FakeValidator final : public Validator {
   void SetTraits(const Digest& module, ModuleTraits traits);
   int validated() const;                                // how often Validate was called
   const std::vector<std::string>& last_recent() const;  // of the last call
+  const Surroundings& last_surroundings() const;        // of the last call
 
  private:
   struct State;

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Examining a revision among what it has to get along with: the revision that is live, the agents
+// it sends to and those that send to it. Whom it sends to may be known only once its sandbox ran;
+// then it is examined a second time, with them. What if another agent changes meanwhile? It was
+// compared with what served when its examination began; the other's own examination sees this one.
+#include <algorithm>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/deployment/limits.h"
+#include "caxton/model/text.h"
+#include "controller_impl.h"
+
+namespace caxton::controller {
+namespace {
+
+bool SendsTo(const std::vector<SentMessage>& sends, std::string_view agent) {
+  return std::any_of(sends.begin(), sends.end(),
+                     [agent](const SentMessage& sent) { return sent.to == agent; });
+}
+
+bool Contains(const std::vector<std::string>& names, const std::string& name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+}  // namespace
+
+std::shared_ptr<const Revision> ControllerImpl::ServingOf(const std::string& agent) {
+  const AgentEntry* entry = book_.Find(std::string_view(agent));
+  return entry == nullptr || entry->closed ? nullptr : entry->Find(entry->Serving().number);
+}
+
+Surroundings ControllerImpl::SurroundingsOf(const Examined& what) {
+  Surroundings around{
+      .on_server = true, .together = what.together, .allow_breaking = what.allow_breaking};
+  std::vector<SentMessage> sends = what.sends;
+  if (auto live = ServingOf(what.revision.agent); live && live->ref != what.revision.ref) {
+    around.live = KnownRevision{live->agent, live->Name(), live->traits};
+    sends.insert(sends.end(), live->traits.sends.begin(), live->traits.sends.end());
+  }
+  for (const AgentEntry* entry : book_.All()) {
+    const std::string& name = entry->record.name;
+    const auto serving = entry->Find(entry->Serving().number);
+    if (serving == nullptr || entry->closed || name == what.revision.agent ||
+        Contains(what.together, name)) {
+      continue;
+    }
+    if (!SendsTo(sends, name) && !SendsTo(serving->traits.sends, what.revision.agent)) continue;
+    if (around.others.size() == kMaxOtherAgents) break;
+    around.others.push_back({name, serving->Name(), serving->traits});
+  }
+  return around;
+}
+
+bool ControllerImpl::MeetsMore(const Examined& what, const Surroundings& around,
+                               const std::vector<SentMessage>& sends) {
+  if (around.others.size() == kMaxOtherAgents) return false;
+  return std::any_of(sends.begin(), sends.end(), [&](const SentMessage& sent) {
+    if (sent.to == what.revision.agent || Contains(what.together, sent.to)) return false;
+    const bool known =
+        std::any_of(around.others.begin(), around.others.end(),
+                    [&sent](const KnownRevision& other) { return other.agent == sent.to; });
+    return !known && ServingOf(sent.to) != nullptr;
+  });
+}
+
+void ControllerImpl::Examine(Examined what, Done<validation::ValidationReport> done) {
+  Surroundings around = SurroundingsOf(what);
+  ValidateOnRecent(what.revision, {.limit_ns = what.limit_ns, .surroundings = around},
+                   [this, what, around, done = std::move(done)](
+                       absl::StatusOr<validation::ValidationReport> report) mutable {
+                     if (!report.ok() || what.again || stopped_ ||
+                         !MeetsMore(what, around, report->traits.sends)) {
+                       return done(std::move(report));
+                     }
+                     what.again = true;
+                     what.sends = report->traits.sends;
+                     for (const validation::StageReport& stage : report->stages) {
+                       what.limit_ns -= stage.duration_ns;
+                     }
+                     Examine(std::move(what), std::move(done));
+                   });
+}
+
+std::vector<std::string> ControllerImpl::LetThrough(const validation::ValidationReport& report) {
+  std::vector<std::string> through;
+  for (const validation::StageReport& stage : report.stages) {
+    for (const Finding& finding : stage.findings) {
+      const bool broken = finding.code == "CONTRACT_BROKEN" || finding.code == "CONTRACT_UNDECIDED";
+      if (!broken || finding.severity != FindingSeverity::kWarning) continue;
+      if (through.size() == deployment::kMaxLetThrough) {
+        through.back() = "and more";
+        return through;
+      }
+      const std::string text = StrCat(finding.place, ": ", finding.message);
+      through.emplace_back(TruncateUtf8(text, deployment::kMaxLetThroughBytes));
+    }
+  }
+  return through;
+}
+
+}  // namespace caxton::controller

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Surroundings: what a new revision has to get along with on its server: the revision that is live,
+// and the agents it exchanges messages with. Gathered by the controller, read by the jailed child
+// that examines the revision. A value; what it says of modules came from their authors.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "caxton/model/module_traits.h"
+
+namespace caxton {
+
+struct KnownRevision {
+  std::string agent;
+  std::string name;  // "billing@3"
+  ModuleTraits traits;
+
+  friend bool operator==(const KnownRevision&, const KnownRevision&) = default;
+};
+
+struct Surroundings {
+  // False: a module is looked at on its own, and nothing is said about who is not there.
+  bool on_server = false;
+  std::optional<KnownRevision> live;
+  // What serves of other agents that send to it or that it sends to, by name.
+  std::vector<KnownRevision> others;
+  // Switched together with it, and so not compared by what serves of them now.
+  std::vector<std::string> together;
+  // Broken and undecided contracts are warnings: somebody answers for them.
+  bool allow_breaking = false;
+
+  friend bool operator==(const Surroundings&, const Surroundings&) = default;
+};
+
+inline constexpr size_t kMaxOtherAgents = 64;
+
+void EncodeSurroundings(const Surroundings& surroundings, std::string* out);
+absl::StatusOr<Surroundings> DecodeSurroundings(std::string_view bytes);
+
+}  // namespace caxton

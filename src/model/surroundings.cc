@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "caxton/model/surroundings.h"
+
+#include <utility>
+
+#include "caxton/base/codec.h"
+#include "caxton/base/status.h"
+#include "caxton/model/limits.h"
+
+namespace caxton {
+namespace {
+
+constexpr size_t kMaxRevisionNameBytes = kMaxAgentNameBytes + 11;  // "@4294967295"
+constexpr size_t kMinRevisionBytes = 8;                            // two length prefixes
+
+std::string ReadName(ByteReader& in, size_t limit) {
+  const std::string_view name = in.Bytes();
+  if (name.size() > limit) in.Fail();
+  return in.ok() ? std::string(name) : std::string();
+}
+
+void WriteRevision(const KnownRevision& revision, ByteWriter& out) {
+  out.Bytes(revision.agent);
+  out.Bytes(revision.name);
+  WriteTraits(revision.traits, out);
+}
+
+KnownRevision ReadRevision(ByteReader& in) {
+  KnownRevision revision;
+  revision.agent = ReadName(in, kMaxAgentNameBytes);
+  revision.name = ReadName(in, kMaxRevisionNameBytes);
+  revision.traits = ReadTraits(in);
+  return revision;
+}
+
+}  // namespace
+
+void EncodeSurroundings(const Surroundings& surroundings, std::string* out) {
+  ByteWriter w(out);
+  w.U8(kRecordFormat);
+  w.Bool(surroundings.on_server);
+  w.Bool(surroundings.live.has_value());
+  if (surroundings.live.has_value()) WriteRevision(*surroundings.live, w);
+  w.U32(static_cast<uint32_t>(surroundings.others.size()));
+  for (const KnownRevision& other : surroundings.others) WriteRevision(other, w);
+  w.U32(static_cast<uint32_t>(surroundings.together.size()));
+  for (const std::string& name : surroundings.together) w.Bytes(name);
+  w.Bool(surroundings.allow_breaking);
+}
+
+absl::StatusOr<Surroundings> DecodeSurroundings(std::string_view bytes) {
+  ByteReader r(bytes);
+  Surroundings out;
+  ReadFormat(r);
+  out.on_server = r.Bool();
+  if (r.Bool()) out.live = ReadRevision(r);
+  const uint32_t others = ReadCount(r, kMinRevisionBytes);
+  if (others > kMaxOtherAgents) r.Fail();
+  for (uint32_t i = 0; i < others && r.ok(); ++i) out.others.push_back(ReadRevision(r));
+  const uint32_t together = ReadCount(r, sizeof(uint32_t));
+  for (uint32_t i = 0; i < together && r.ok(); ++i) {
+    out.together.push_back(ReadName(r, kMaxAgentNameBytes));
+  }
+  out.allow_breaking = r.Bool();
+  RETURN_IF_ERROR(r.Finish("surroundings"));
+  return out;
+}
+
+}  // namespace caxton
