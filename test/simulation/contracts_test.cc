@@ -178,7 +178,7 @@ TEST_F(ContractsInSimulation, ARetryKeepsThePermission) {
   Breaks(1);
   ASSERT_TRUE(server_
                   .Ask<DeployOutcome>([&](Done<DeployOutcome> done) {
-                    server_.controller->Retry("shop", "", std::move(done));
+                    server_.controller->Retry("shop", {}, std::move(done));
                   })
                   .ok());
   ASSERT_TRUE(server_.Await("shop", DeploymentState::kRunning));
@@ -202,7 +202,7 @@ TEST_F(ContractsInSimulation, AgentsOfOneSwitchAreNotComparedWithWhatServes) {
   Sends(2, "billing");
   auto made = server_.Ask<std::vector<DeploymentView>>([&](auto done) {
     server_.controller->DeployGroup(
-        {SimServer::Direct("shop", modules_[2]), SimServer::Direct("billing", modules_[3])},
+        {SimServer::Direct("shop", modules_[2]), SimServer::Direct("billing", modules_[3])}, {},
         std::move(done));
   });
   ASSERT_TRUE(made.ok()) << made.status();
