@@ -39,7 +39,7 @@ std::string Field(const nlohmann::ordered_json& object, const char* name) {
   return found == object.end() ? std::string() : Text(*found);
 }
 
-// A line for each stage: "  static    failed   12.3ms", or why it did not run.
+// A line for each stage: "  static    failed  12.3ms", or why it did not run; what it has to say.
 std::string StagesAsText(const nlohmann::ordered_json& stages, const Style& style) {
   std::string out = "stages:\n";
   for (const auto& [name, stage] : stages.items()) {
@@ -47,13 +47,15 @@ std::string StagesAsText(const nlohmann::ordered_json& stages, const Style& styl
     const std::string result = Field(stage, "result");
     const std::string note = Field(stage, "note");
     const auto took = stage.find("duration_ns");
+    const bool ran = result != "not run";
     StrAppend(&out, "  ", name, std::string(name.size() < 10 ? 10 - name.size() : 1, ' '),
-              !note.empty()        ? note
-              : result == "failed" ? style.Bad(result)
-                                   : result);
+              !ran && !note.empty() ? note
+              : result == "failed"  ? style.Bad(result)
+                                    : result);
     if (took != stage.end() && took->is_number_integer()) {
       StrAppend(&out, "  ", ShortDuration(took->get<int64_t>()));
     }
+    if (ran && !note.empty()) StrAppend(&out, "  ", note);
     out += "\n";
   }
   return out;
