@@ -18,7 +18,7 @@ constexpr std::string_view kSecret = "contents of a customer";
 
 // What recent messages are told from the sandbox's own samples by: all of those are shorter or
 // longer.
-constexpr size_t kContentBytes = 2000;
+constexpr size_t kContentBytes = 4000;
 constexpr std::string_view kIsRecent =
     "(i32.and (i32.gt_u (local.get $len) (i32.const 2000)) (i32.lt_u (local.get $len) "
     "(i32.const 9000)))";
