@@ -224,7 +224,7 @@ void CompareWithLive(const Contracts& contracts, const Surroundings& around, Fin
                       StrCat("the live revision ", around.live->name, " declares no \"", field,
                              "\", so there is nothing to compare this one's with: senders and "
                              "receivers may rely on more than it says"),
-                      "");
+                      "see that it names all that they rely on; there is nothing else to do");
   };
   std::vector<Break> breaks;
   if (live.consumes.is_object() && contracts.consumes.is_object()) {

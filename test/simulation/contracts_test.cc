@@ -31,7 +31,8 @@ class ContractsInSimulation : public ::testing::Test {
   void Serve(const std::string& agent, size_t module) {
     DeployRequest request = SimServer::Direct(agent, modules_[module]);
     request.spec.cleanup_ns = 0;
-    ASSERT_TRUE(server_.Deploy(request).ok());
+    const auto made = server_.Deploy(request);
+    ASSERT_TRUE(made.ok()) << made.status();
     ASSERT_TRUE(server_.Await(agent, DeploymentState::kRunning));
     server_.world.RunFor(kSecond);
   }
@@ -79,6 +80,7 @@ TEST_F(ContractsInSimulation, ARevisionIsComparedWithTheOneThatServes) {
   server_.Crash(CrashKind::kPowerCut);
   server_.Start();
   server_.world.RunFor(kSecond);
+  modules_[1] = server_.AddModule("module 1", EchoScript());  // nobody named it: it was cleaned up
   Serve("shop", 1);
   ASSERT_TRUE(Last().live.has_value());
   EXPECT_EQ(Last().live->name, "shop@1");
