@@ -217,7 +217,7 @@ class SupervisorTest : public ::testing::Test {
   TestClock clock_;
   Ledger ledger_;
   telemetry::Logger log_;
-  telemetry::Metrics metrics_;
+  telemetry::PrometheusMetrics metrics_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
   std::unique_ptr<ArtifactStore> artifacts_;
   std::unique_ptr<Supervisor> supervisor_;
@@ -289,6 +289,19 @@ TEST_F(SupervisorTest, ALongStepYieldsUntilItEnds) {
   Dispatch(2, "x");
   ledger_.AwaitEnds(2);
   EXPECT_EQ(shares.share(), 600);
+}
+
+TEST_F(SupervisorTest, RevisionsOfOneVersionShareAGaugeUntilTheLastIsGone) {
+  const auto shown = [this] { return StrContains(metrics_.RenderText(), "version=\"twice\""); };
+  revision_.version = "twice";
+  ASSERT_TRUE(Prepare().ok());
+  revision_.ref.number = RevisionNumber(8);
+  ASSERT_TRUE(Prepare().ok());
+  Stop();
+  // Read after free, before, where the other's gauge was dropped with this one's.
+  EXPECT_TRUE(shown());
+  revision_.ref.number = RevisionNumber(7);
+  Stop();
 }
 
 TEST_F(SupervisorTest, ManyStepsEachEndOnce) {

@@ -378,7 +378,12 @@ void SupervisorThread::DropEnded() {
     }
     SampleUsage(entry);
     for (const auto& lane : lanes) by_lane_.erase(lane.get());
-    if (!live_.contains(entry.revision.ref)) {
+    // Several may have one: a version can come twice, and a secondary or a replay has its
+    // original's.
+    const bool shared = std::any_of(entries_.begin(), entries_.end(), [&entry](const auto& other) {
+      return other.get() != &entry && other->labels == entry.labels;
+    });
+    if (!shared) {
       deps_.metrics->DropGauge(telemetry::names::kAgentMemory, entry.labels);
     }
     std::vector<Task> stopped = std::move(entry.stopped);
