@@ -130,13 +130,19 @@ class HttpServerImpl final : public HttpServer {
                         "CANNOT_LISTEN");
     }
     address_ = StrCat(host, ":", port);
-    thread_ = std::thread([this] { server_.listen_after_bind(); });
+    thread_ = std::thread([this] {
+      server_.listen_after_bind();
+      ended_ = true;
+    });
     return absl::OkStatus();
   }
 
   std::string address() const override { return address_; }
   void Stop() override {
     if (!thread_.joinable()) return;
+    // The library ignores a stop that comes before its thread listens, and would then listen for
+    // ever.
+    while (!server_.is_running() && !ended_) std::this_thread::yield();
     server_.stop();
     thread_.join();
   }
@@ -209,6 +215,7 @@ class HttpServerImpl final : public HttpServer {
   httplib::Server server_;
   std::string address_;
   std::thread thread_;
+  std::atomic<bool> ended_{false};  // by thread_
 };
 
 }  // namespace
