@@ -127,9 +127,19 @@ class Load:
 
     def stop(self):
         """Ends it as Ctrl-C does: it waits for its answers and prints the summary."""
+        # Before it has its handler, the signal would simply end it.
+        wait_until(lambda: not self.running() or self._catches(signal.SIGINT),
+                   "the load is under way")
         if self.running():
             self._process.send_signal(signal.SIGINT)
         return self.wait(30)
+
+    def _catches(self, number):
+        with open(f"/proc/{self.pid}/status") as status:
+            for line in status:
+                if line.startswith("SigCgt:"):
+                    return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+        return False
 
     def wait(self, timeout=COMMAND_SECONDS):
         out, _ = self._process.communicate(timeout=timeout)

@@ -19,12 +19,18 @@ class Rollback(harness.CaxtonTest):
         for name in PHASES + [how]:
             self.assertIn(name, names)
 
+    def load_under_way(self, rate, answered):
+        """Requests to greeter; returns once so many were answered, with the load and its ledger."""
+        ledger = self.folder / "ledger"
+        load = self.load("greeter", "--request", "--rate", rate, "--keys", "100", "--ledger", ledger)
+        harness.wait_until(
+            lambda: ledger.exists() and ledger.read_text().count(" INFORM") > answered,
+            "the load is under way")
+        return load, ledger
+
     def test_under_load(self):
         self.two_versions()
-        ledger = self.folder / "ledger"
-        load = self.load("greeter", "--request", "--rate", "500", "--keys", "100", "--ledger", ledger)
-        harness.wait_until(lambda: ledger.exists() and ledger.read_text().count(" INFORM") > 200,
-                           "the load is under way")
+        load, ledger = self.load_under_way("500", answered=200)
         answer = self.cli_json("rollback", "greeter")
         self.assertEqual((answer["fromRevision"], answer["toRevision"]), ("greeter@2", "greeter@1"))
         self.check_phases(answer, "interrupted")
@@ -39,7 +45,7 @@ class Rollback(harness.CaxtonTest):
 
     def test_with_drain(self):
         self.two_versions()
-        load = self.load("greeter", "--request", "--rate", "300", "--keys", "100")
+        load, _ = self.load_under_way("300", answered=20)
         answer = self.cli_json("rollback", "greeter", "--drain", "5s")
         self.check_phases(answer, "drained")
         self.assertEqual(answer["toRevision"], "greeter@1")
