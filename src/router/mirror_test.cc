@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The router with a shadow: a real journal on a simulated disk, scripted workers, one clock.
+// The router with a shadow.
 #include "mirror.h"
 
 #include <gmock/gmock.h>
@@ -10,59 +10,24 @@
 #include <set>
 
 #include "caxton/base/strings.h"
-#include "caxton/base/testing/sim_world.h"
-#include "caxton/journal/journal.h"
-#include "caxton/journal/testing/mem_store.h"
 #include "caxton/router/limits.h"
-#include "caxton/router/router.h"
-#include "caxton/supervisor/testing/fake_supervisor.h"
+#include "router_fixture.h"
 
 namespace caxton::router {
 namespace {
 
-using supervisor::testing::FakeSupervisor;
-using supervisor::testing::ScriptedStep;
 using ::testing::Each;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr int64_t kMilli = kNanosPerMilli;
-constexpr int64_t kSecond = kNanosPerSecond;
-constexpr AgentId kAgent{1};
 constexpr RevisionRef kStable{kAgent, RevisionNumber(1)};
 constexpr RevisionRef kShadow{kAgent, RevisionNumber(2)};
 constexpr RevisionRef kSecondary{kAgent, RevisionNumber(3)};
 
-struct Ran {
-  RevisionRef revision;
-  StepInput input;
-  Envelope envelope;
-};
-
-class MirrorTest : public ::testing::Test, private RouterObserver {
+class MirrorTest : public RouterFixture {
  protected:
-  MirrorTest() {
-    auto opened =
-        journal::Journal::Open(&store_, world_.NewExecutor(), &world_, journal::JournalOptions(),
-                               [](const absl::Status&) { FAIL() << "the disk writes"; });
-    journal_ = *std::move(opened);
-    RouterDeps deps{.journal = journal_.get(), .clock = &world_, .random = &random_};
-    deps.shards = {world_.NewExecutor(), world_.NewExecutor()};
-    deps.observer = this;
-    deps.mirror = world_.NewExecutor();
-    router_ = Router::Make(std::move(deps));
-    supervisor_ = std::make_unique<FakeSupervisor>(
-        world_.NewExecutor(), &world_,
-        [this](const Revision& revision, const StepInput& input, const Envelope& envelope) {
-          ran_.push_back({revision.ref, input, envelope});
-          auto script = scripts_.find(revision.ref);
-          return script != scripts_.end() ? script->second(envelope) : Echo(envelope);
-        });
-    supervisor_->SetSink(router_.get());
-    route_.id = kAgent;
-    route_.name = "agent";
+  MirrorTest() : RouterFixture(Echo) {
     route_.salt = {1, 2, 3};
-    route_.load = std::make_shared<AgentLoad>();
     route_.stable = Prepare(kStable);
   }
 
@@ -76,20 +41,6 @@ class MirrorTest : public ::testing::Test, private RouterObserver {
     return {.result = {.outcome = StepOutcome::kTrapped, .detail = "unreachable"}};
   }
 
-  RevisionRoute Prepare(RevisionRef ref, int64_t deadline_ns = kSecond) {
-    auto revision = std::make_shared<Revision>();
-    revision->agent = "agent";
-    revision->ref = ref;
-    revision->limits.deadline_ns = deadline_ns;
-    revision->limits.max_message_bytes = 4 << 20;
-    RevisionRoute route{revision, nullptr, std::make_shared<RevisionLoad>()};
-    supervisor_->Prepare(*revision, kSecond, [&route](supervisor::Supervisor::Prepared prepared) {
-      route.workers = *std::move(prepared);
-    });
-    world_.RunUntil([&route] { return route.workers != nullptr; }, kSecond);
-    return route;
-  }
-  void Publish() { router_->Publish(std::make_shared<AgentRoute>(route_)); }
   void PublishShadow(bool secondary = false, uint32_t ppm = kFullWeightPpm) {
     route_.shadow = Prepare(kShadow);
     if (secondary) route_.secondary = Prepare(kSecondary);
@@ -129,11 +80,6 @@ class MirrorTest : public ::testing::Test, private RouterObserver {
     return runs;
   }
 
-  caxton::testing::SimWorld world_;
-  journal::testing::MemStore store_;
-  SeededRandom random_{1};
-  std::map<RevisionRef, std::function<ScriptedStep(const Envelope&)>> scripts_;
-  std::vector<Ran> ran_;
   std::vector<Answer> answers_;
   std::vector<StepEvent> steps_;
   std::map<RevisionRef, int> log_lines_;
@@ -141,11 +87,6 @@ class MirrorTest : public ::testing::Test, private RouterObserver {
   std::map<std::pair<DeploymentId, MirrorFate>, int64_t> fates_;
   int64_t dropped() { return fates_[{DeploymentId(7), MirrorFate::kDropped}]; }
   int64_t lost() { return fates_[{DeploymentId(7), MirrorFate::kLost}]; }
-
-  std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<Router> router_;
-  std::unique_ptr<FakeSupervisor> supervisor_;
-  AgentRoute route_;
 
  private:
   void OnStep(const StepEvent& event) override { steps_.push_back(event); }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Kept messages and their replay: the router with a real journal on a simulated disk, scripted
-// workers, one clock.
+// Kept messages and their replay, by a whole router.
 #include "replays.h"
 
 #include <gmock/gmock.h>
@@ -11,60 +10,24 @@
 #include <map>
 
 #include "caxton/base/strings.h"
-#include "caxton/base/testing/sim_world.h"
-#include "caxton/journal/journal.h"
-#include "caxton/journal/testing/mem_store.h"
 #include "caxton/router/limits.h"
-#include "caxton/router/router.h"
-#include "caxton/supervisor/testing/fake_supervisor.h"
+#include "router_fixture.h"
 
 namespace caxton::router {
 namespace {
 
-using supervisor::testing::FakeSupervisor;
-using supervisor::testing::ScriptedStep;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr int64_t kMilli = kNanosPerMilli;
-constexpr int64_t kSecond = kNanosPerSecond;
-constexpr AgentId kAgent{1};
 constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
 const RevisionRef kStable{kAgent, ReplayOf(RevisionNumber(1))};
 const RevisionRef kCandidate{kAgent, ReplayOf(RevisionNumber(2))};
 
-struct Ran {
-  RevisionRef revision;
-  StepInput input;
-  Envelope envelope;
-};
-
-class ReplaysTest : public ::testing::Test, private RouterObserver {
+class ReplaysTest : public RouterFixture {
  protected:
-  ReplaysTest() {
-    auto opened =
-        journal::Journal::Open(&store_, world_.NewExecutor(), &world_, journal::JournalOptions(),
-                               [](const absl::Status&) { FAIL() << "the disk writes"; });
-    journal_ = *std::move(opened);
-    RouterDeps deps{.journal = journal_.get(), .clock = &world_, .random = &random_};
-    deps.shards = {world_.NewExecutor(), world_.NewExecutor()};
-    deps.observer = this;
-    deps.mirror = world_.NewExecutor();
-    router_ = Router::Make(std::move(deps));
-    supervisor_ = std::make_unique<FakeSupervisor>(
-        world_.NewExecutor(), &world_,
-        [this](const Revision& revision, const StepInput& input, const Envelope& envelope) {
-          ran_.push_back({revision.ref, input, envelope});
-          auto script = scripts_.find(revision.ref);
-          return script != scripts_.end() ? script->second(envelope) : Echo(envelope);
-        });
-    supervisor_->SetSink(router_.get());
-    AgentRoute route;
-    route.id = kAgent;
-    route.name = "agent";
-    route.load = std::make_shared<AgentLoad>();
-    route.stable = Prepare(kLive);
-    router_->Publish(std::make_shared<AgentRoute>(route));
+  ReplaysTest() : RouterFixture(Echo) {
+    route_.stable = Prepare(kLive);
+    Publish();
   }
 
   static ScriptedStep Echo(const Envelope& envelope) {
@@ -73,19 +36,6 @@ class ReplaysTest : public ::testing::Test, private RouterObserver {
     step.result.sends.push_back({.to = "agent", .content = "again"});
     if (envelope.content == "again") step.result.sends.clear();
     return step;
-  }
-  RevisionRoute Prepare(RevisionRef ref) {
-    auto revision = std::make_shared<Revision>();
-    revision->agent = "agent";
-    revision->ref = ref;
-    revision->limits.deadline_ns = kSecond;
-    revision->limits.max_message_bytes = 4 << 20;
-    RevisionRoute route{revision, nullptr, std::make_shared<RevisionLoad>()};
-    supervisor_->Prepare(*revision, kSecond, [&route](supervisor::Supervisor::Prepared prepared) {
-      route.workers = *std::move(prepared);
-    });
-    world_.RunUntil([&route] { return route.workers != nullptr; }, kSecond);
-    return route;
   }
   void Request(const std::string& content, const std::string& key = "",
                Delivery delivery = Delivery::kDurable) {
@@ -134,14 +84,6 @@ class ReplaysTest : public ::testing::Test, private RouterObserver {
     return world_.RunUntil([this] { return end_.has_value(); }, limit_ns);
   }
 
-  caxton::testing::SimWorld world_;
-  SeededRandom random_{1};
-  journal::testing::MemStore store_;
-  std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<Router> router_;
-  std::unique_ptr<FakeSupervisor> supervisor_;
-  std::map<RevisionRef, std::function<ScriptedStep(const Envelope&)>> scripts_;
-  std::vector<Ran> ran_;
   std::vector<MirroredStep> compared_;
   std::optional<ReplayEnd> end_;
 };

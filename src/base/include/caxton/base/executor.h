@@ -24,9 +24,9 @@ class Executor {
   virtual ~Executor() = default;
   virtual void Post(Task task) = 0;
   // As Post; but where the strand is idle the task may run now, on the calling thread, and with it
-  // some of what is posted meanwhile: that saves waking a thread for microseconds of work. The
-  // caller holds no lock that a task of the strand may take, and is no task of it that cannot bear
-  // another to run first.
+  // some of what is posted meanwhile: that saves waking a thread for microseconds of work. An
+  // implementation may always post. The caller holds no lock that a task of the strand may take, as
+  // any of them may run inside this call.
   virtual void RunOrPost(Task task) { Post(std::move(task)); }
   // Runs `task` on this strand once at least `delay_ns` have passed (<= 0: as Post).
   virtual TimerId PostAfter(int64_t delay_ns, Task task) = 0;
