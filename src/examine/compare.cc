@@ -33,7 +33,7 @@ constexpr std::string_view kAllowed = " (let through by --allow-breaking)";
 
 // How breaks with one other side are told.
 struct Telling {
-  std::string with;  // "with the live revision greeter@3"
+  std::string with;  // "with the live revision"
   std::string fix;
   const Surroundings& around;
   Findings* findings;
@@ -184,8 +184,7 @@ void TellOther(const std::vector<Break>& found, const std::vector<Break>& before
     }
     telling.findings->Warning(
         "CONTRACT_BROKEN_BEFORE", one.place,
-        StrCat("not compatible ", telling.with, ", and neither is the live revision ",
-               telling.around.live->name, ": ", one.text),
+        StrCat("not compatible ", telling.with, ", and neither is the live revision: ", one.text),
         "correct one of the two");
   }
 }
@@ -215,13 +214,13 @@ void NameUnknownReceivers(const Party& party, const Surroundings& around, Findin
 void CompareWithLive(const Contracts& contracts, const Surroundings& around, Findings* findings) {
   if (!around.live.has_value()) return;
   const Contracts live = ContractsOf(around.live->traits);
-  const Telling telling{StrCat("with the live revision ", around.live->name),
+  const Telling telling{"with the live revision",
                         "keep accepting what was accepted and sending what was sent, or deploy "
                         "with --allow-breaking",
                         around, findings};
   const auto first = [&](const char* field) {
     findings->Warning("CONTRACT_NEW", field,
-                      StrCat("the live revision ", around.live->name, " declares no \"", field,
+                      StrCat("the live revision declares no \"", field,
                              "\", so there is nothing to compare this one's with: senders and "
                              "receivers may rely on more than it says"),
                       "see that it names all that they rely on; there is nothing else to do");
@@ -259,30 +258,12 @@ void CompareWithOthers(const Party& party, const Surroundings& around, Findings*
         "--allow-breaking";
     TellOther(
         now.to_it, before.to_it,
-        {StrCat("with ", other.name, ", which it sends to"), std::string(kFix), around, findings});
+        {StrCat("with ", other.agent, ", which it sends to"), std::string(kFix), around, findings});
     TellOther(
         now.from_it, before.from_it,
-        {StrCat("with ", other.name, ", which sends to it"), std::string(kFix), around, findings});
+        {StrCat("with ", other.agent, ", which sends to it"), std::string(kFix), around, findings});
   }
   NameUnknownReceivers(party, around, findings);
-}
-
-std::string ComparedWith(const Surroundings& around) {
-  std::string with;
-  const auto add = [&with](std::string_view what) {
-    StrAppend(&with, with.empty() ? "" : ", ", what);
-  };
-  if (around.live.has_value()) add(StrCat("the live revision ", around.live->name));
-  for (const KnownRevision& other : around.others) add(other.name);
-  std::string text =
-      with.empty() ? "there was no live revision to compare with" : StrCat("compared with ", with);
-  if (!around.together.empty()) {
-    std::string names;
-    for (const std::string& name : around.together)
-      StrAppend(&names, names.empty() ? "" : ", ", name);
-    StrAppend(&text, "; not compared with ", names, ", switched together with it");
-  }
-  return text;
 }
 
 }  // namespace caxton::examine

@@ -34,7 +34,4 @@ void CompareWithLive(const Contracts& contracts, const Surroundings& around, Fin
 // that the live revision has too warns: it must not keep a correction out.
 void CompareWithOthers(const Party& party, const Surroundings& around, Findings* findings);
 
-// What the contracts were compared with, as the stage's report says it.
-std::string ComparedWith(const Surroundings& around);
-
 }  // namespace caxton::examine

@@ -45,7 +45,7 @@ TEST(CompareWithLiveTest, NewConsumerAcceptsWhatTheOldAccepted) {
   EXPECT_EQ(narrowed[0].code, "CONTRACT_BROKEN");
   EXPECT_EQ(narrowed[0].severity, FindingSeverity::kError);
   EXPECT_EQ(narrowed[0].place, "consumes/REQUEST");
-  EXPECT_THAT(narrowed[0].message, HasSubstr("live revision greeter@1"));
+  EXPECT_THAT(narrowed[0].message, HasSubstr("live revision: "));
   EXPECT_THAT(narrowed[0].message, HasSubstr("type null"));
   EXPECT_THAT(narrowed[0].fix, HasSubstr("--allow-breaking"));
   const auto removed = Compare(live, R"({"consumes":{"INFORM":{}}})");
@@ -138,7 +138,7 @@ TEST_F(CompareWithOthersTest, WhatItProducesIsAcceptedByTheReceiver) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].code, "CONTRACT_BROKEN");
   EXPECT_EQ(found[0].place, "produces/REQUEST/sum");
-  EXPECT_THAT(found[0].message, HasSubstr("billing@3, which it sends to"));
+  EXPECT_THAT(found[0].message, HasSubstr("billing, which it sends to"));
   EXPECT_THAT(found[0].message, HasSubstr("type string"));
   EXPECT_FALSE(found[0].fix.empty());
   // To another agent it may send what it likes.
@@ -176,7 +176,7 @@ TEST_F(CompareWithOthersTest, WhatOthersSendItIsAccepted) {
   const auto found = Compare(R"({"consumes":{"REQUEST":{"type":"string"}}})");
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].place, "consumes/REQUEST");
-  EXPECT_THAT(found[0].message, HasSubstr("web@2, which sends to it"));
+  EXPECT_THAT(found[0].message, HasSubstr("web, which sends to it"));
   EXPECT_THAT(found[0].message, HasSubstr("type null"));
 }
 
@@ -230,14 +230,6 @@ TEST_F(CompareWithOthersTest, HostileSchemasOfManyAgentsAreBounded) {
   const auto found = Compare(StrCat(R"({"consumes":{"REQUEST":)", outer, "}}"));
   EXPECT_FALSE(found.empty());
   EXPECT_LE(found.size(), kMaxFindings);
-}
-
-TEST(ComparedWithTest, SaysWithWhat) {
-  Surroundings around;
-  EXPECT_THAT(ComparedWith(around), HasSubstr("no live revision"));
-  around.live = Revision("shop@1", "");
-  around.others = {Revision("billing@3", "")};
-  EXPECT_EQ(ComparedWith(around), "compared with the live revision shop@1, billing@3");
 }
 
 TEST(SendsToTest, MalformedListsAreFaults) {

@@ -112,20 +112,20 @@ void CompareWithLiveFigures(const MeasuredFigures& now, const KnownRevision& liv
     }
     const std::string times =
         figure.before == 0 ? "" : StrCat(", ", figure.now / figure.before, " times as many");
-    findings->Warning("FAR_ABOVE_LIVE", figure.place,
-                      StrCat("up to ", figure.now, " ", figure.what,
-                             " over the sample messages; the live revision ", live.name, " took ",
-                             figure.before, times),
-                      StrCat("if that is meant, see that its limits allow it; else look for what "
-                             "changed (told above ",
-                             kFarAboveFactor, " times)"));
+    findings->Warning(
+        "FAR_ABOVE_LIVE", figure.place,
+        StrCat("up to ", figure.now, " ", figure.what,
+               " over the sample messages; the live revision took ", figure.before, times),
+        StrCat("if that is meant, see that its limits allow it; else look for what "
+               "changed (told above ",
+               kFarAboveFactor, " times)"));
   }
 }
 
-// "7 (greeter@1: 5)"
+// "7 (live: 5)"
 std::string Beside(uint64_t now, uint64_t before, const KnownRevision* live) {
   if (live == nullptr) return StrCat(now);
-  return StrCat(now, " (", live->name, ": ", before, ")");
+  return StrCat(now, " (live: ", before, ")");
 }
 
 }  // namespace

@@ -55,7 +55,7 @@ TEST(ResourcesTest, UsualFiguresAreANote) {
   ASSERT_EQ(found.size(), 1u);
   EXPECT_EQ(found[0].severity, FindingSeverity::kNote);
   EXPECT_THAT(found[0].message, HasSubstr("--memory 8Mi, deadline 100ms"));
-  EXPECT_THAT(found[0].message, Not(HasSubstr("greeter@1")));
+  EXPECT_THAT(found[0].message, Not(HasSubstr("the live revision")));
 }
 
 TEST(ResourcesTest, EachLimitThatIsCloseIsToldWithARemedy) {
@@ -98,8 +98,8 @@ TEST(ResourcesTest, FiguresStandSideBySide) {
   now.peak_memory += kMiB;
   const auto found = Judge(now, Live(Usual()));
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_THAT(found[0].message, HasSubstr("5242880 (greeter@1: 4194304) bytes of memory"));
-  EXPECT_THAT(found[0].message, HasSubstr("100000 (greeter@1: 100000) instructions"));
+  EXPECT_THAT(found[0].message, HasSubstr("5242880 (live: 4194304) bytes of memory"));
+  EXPECT_THAT(found[0].message, HasSubstr("100000 (live: 100000) instructions"));
 }
 
 TEST(ResourcesTest, FarAboveTheLiveRevisionIsAWarning) {
@@ -120,7 +120,7 @@ TEST(ResourcesTest, FarAboveTheLiveRevisionIsAWarning) {
   ASSERT_EQ(found.size(), 6u);
   for (size_t i = 0; i < 5; ++i) {
     EXPECT_EQ(found[i].code, "FAR_ABOVE_LIVE");
-    EXPECT_THAT(found[i].message, HasSubstr("greeter@1"));
+    EXPECT_THAT(found[i].message, HasSubstr("the live revision took"));
     EXPECT_FALSE(found[i].fix.empty());
   }
   EXPECT_THAT(found[0].message, HasSubstr("8388609 bytes of memory"));
@@ -146,7 +146,7 @@ TEST(ResourcesTest, SmallDifferencesAreNoise) {
 TEST(ResourcesTest, ALiveRevisionWithoutFiguresIsNotCompared) {
   const auto found = Judge(Usual(), Live({}));
   ASSERT_EQ(found.size(), 1u);
-  EXPECT_THAT(found[0].message, Not(HasSubstr("greeter@1")));
+  EXPECT_THAT(found[0].message, Not(HasSubstr("the live revision")));
 }
 
 }  // namespace

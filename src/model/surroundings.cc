@@ -5,6 +5,7 @@
 
 #include "caxton/base/codec.h"
 #include "caxton/base/status.h"
+#include "caxton/base/strings.h"
 #include "caxton/model/limits.h"
 
 namespace caxton {
@@ -64,6 +65,24 @@ absl::StatusOr<Surroundings> DecodeSurroundings(std::string_view bytes) {
   out.allow_breaking = r.Bool();
   RETURN_IF_ERROR(r.Finish("surroundings"));
   return out;
+}
+
+std::string ComparedWith(const Surroundings& around) {
+  std::string with;
+  const auto add = [&with](std::string_view what) {
+    StrAppend(&with, with.empty() ? "" : ", ", what);
+  };
+  if (around.live.has_value()) add(StrCat("the live revision ", around.live->name));
+  for (const KnownRevision& other : around.others) add(other.name);
+  std::string text =
+      with.empty() ? "there was no live revision to compare with" : StrCat("compared with ", with);
+  if (!around.together.empty()) {
+    std::string names;
+    for (const std::string& name : around.together)
+      StrAppend(&names, names.empty() ? "" : ", ", name);
+    StrAppend(&text, "; not compared with ", names, ", switched together with it");
+  }
+  return text;
 }
 
 }  // namespace caxton

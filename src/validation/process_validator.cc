@@ -37,8 +37,9 @@ using Done = absl::AnyInvocable<void(absl::StatusOr<ValidationReport>)>;
 struct Job {
   Revision revision;
   int64_t limit_ns = 0;
-  std::string recent;        // EncodeRecentMessages; contents of messages: never logged
-  std::string surroundings;  // EncodeSurroundings
+  bool has_recent = false;
+  std::string recent;  // EncodeRecentMessages; contents of messages: never logged
+  Surroundings surroundings;
   Done done;
   // While its child runs.
   int64_t started_ns = 0;  // since when the limit counts
@@ -50,8 +51,27 @@ struct Job {
   std::unique_ptr<platform::Cgroup> cgroup;
 };
 
-// What a report depends on beside the module: all the child is told, but for the numbers a revision
-// is known by.
+std::string Encoded(const Surroundings& surroundings) {
+  std::string bytes;
+  EncodeSurroundings(surroundings, &bytes);
+  return bytes;
+}
+
+// The same content deployed again has another number, and each measurement another time: neither
+// makes it something else to compare with.
+std::string ContentOf(Surroundings surroundings) {
+  const auto strip = [](KnownRevision& revision) {
+    revision.name.clear();
+    revision.traits.figures.max_step_ns = 0;
+  };
+  if (surroundings.live.has_value()) strip(*surroundings.live);
+  for (KnownRevision& other : surroundings.others) strip(other);
+  return Encoded(surroundings);
+}
+
+// What a report depends on beside the module: all the child is told, but for the numbers revisions
+// are known by. Of recent messages: whether it ran any. They change with each message, and a
+// redeployment must not wait for them.
 std::string CacheName(const std::string& engine_key, const Job& job) {
   Revision plain;
   plain.agent = job.revision.agent;
@@ -59,8 +79,8 @@ std::string CacheName(const std::string& engine_key, const Job& job) {
   plain.settings = job.revision.settings;
   std::string bytes;
   ipc::EncodeConfigure(supervisor::MakeConfigure(plain), &bytes);
-  return StrCat("examined 3 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
-                Sha256(job.surroundings).ToHex());
+  return StrCat("examined 4 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
+                Sha256(ContentOf(job.surroundings)).ToHex(), job.has_recent ? " recent" : "");
 }
 
 class ProcessValidator final : public Validator {
@@ -133,9 +153,10 @@ void ProcessValidator::Wake() {
 void ProcessValidator::Validate(const Revision& revision, ValidateOptions options, Done done) {
   Job job{.revision = revision,
           .limit_ns = std::clamp<int64_t>(options.limit_ns, 0, kMaxValidateNs),
+          .has_recent = !options.recent.empty(),
           .recent = ipc::EncodeRecentMessages(options.recent),
+          .surroundings = std::move(options.surroundings),
           .done = std::move(done)};
-  EncodeSurroundings(options.surroundings, &job.surroundings);
   {
     MutexLock lock(&mutex_);
     if (queue_.size() >= kMaxQueuedValidations) {
@@ -274,8 +295,10 @@ bool ProcessValidator::AnswerWithoutChild(Job& job) {
   const auto kept =
       deps_.artifacts->GetReport(revision.module, CacheName(options_.engine_key, job));
   if (!kept.has_value()) return false;
-  const auto examined = DecodeExamineReport(*kept);
+  auto examined = DecodeExamineReport(*kept);
   if (!examined.ok()) return false;
+  StageRun& contracts = examined->stages[static_cast<size_t>(ExamineStage::kContracts)];
+  if (contracts.ran) contracts.note = ComparedWith(job.surroundings);
   const platform::UniqueFd native(
       deps_.artifacts->OpenNative(revision.module, options_.engine_key));
   if (!native.valid()) return false;
@@ -290,7 +313,7 @@ absl::Status ProcessValidator::StartChild(Job& job, std::string_view wasm) {
   const std::string name = StrCat("compile", next_name_++);
   ipc::Configure configure = supervisor::MakeConfigure(job.revision);
   configure.init_deadline_ns = options_.init_limit_ms * kNanosPerMilli;
-  const std::string config_bytes = ipc::EncodeCompileRequest(configure, job.surroundings);
+  const std::string config_bytes = ipc::EncodeCompileRequest(configure, Encoded(job.surroundings));
   ASSIGN_OR_RETURN(const platform::UniqueFd module, platform::MemfdWithContent(name, wasm));
   ASSIGN_OR_RETURN(const platform::UniqueFd config, platform::MemfdWithContent(name, config_bytes));
   ASSIGN_OR_RETURN(const platform::UniqueFd recent, platform::MemfdWithContent(name, job.recent));

@@ -109,7 +109,7 @@ class WithLive(Contracts):
         self.assertIn("shop@1", self.contracts_stage(report)["detail"])
         # The figures of both stand side by side.
         resources = next(s for s in report["stages"] if s["stage"] == "resources")
-        self.assertRegex(resources["detail"], r"\d+ \(shop@1: \d+\) bytes of memory")
+        self.assertRegex(resources["detail"], r"\d+ \(live: \d+\) bytes of memory")
         self.refused("agent", "validate", self.wide(), "--against", "shpo", code=FAILED,
                      says=["shpo", "shop"])
         self.deploy(self.narrow(), "shop", "--dry-run", code=REJECTED)
@@ -132,12 +132,12 @@ class WithOthers(Contracts):
         self.server()
         self.deploy(self.billing("integer"), "billing")
         out = self.deploy(self.shop("string"), "shop", code=REJECTED)
-        for part in ("produces/REQUEST/order/n", "billing@1, which it sends to", "type string"):
+        for part in ("produces/REQUEST/order/n", "billing, which it sends to", "type string"):
             self.assertIn(part, out.out + out.err, str(out))
         self.deploy(self.shop("integer"), "shop")
         # Its receiver cannot change under it either.
         out = self.deploy(self.billing("boolean"), "billing", code=REJECTED)
-        self.assertIn("shop@2, which sends to it", out.out + out.err)
+        self.assertIn("shop, which sends to it", out.out + out.err)
         self.assertEqual(self.agent("billing")["stable"]["name"], "billing@1")
 
     def test_two_that_change_together(self):
@@ -172,7 +172,7 @@ class WithOthers(Contracts):
             return self.module(name, {"samples": [{"json": {"order": {"n": n}}}]}, base="relay")
 
         out = self.deploy(relay("words", "three"), "relay", "--set", "to=billing", code=REJECTED)
-        for part in ("sample samples/0, REQUEST/order/n", "billing@1, which it sends to"):
+        for part in ("sample samples/0, REQUEST/order/n", "billing, which it sends to"):
             self.assertIn(part, out.out + out.err, str(out))
         self.deploy(relay("numbers", 3), "relay", "--set", "to=billing")
         self.assertEqual(json.loads(self.request("relay", '{"order":{"n":7}}')),

@@ -17,7 +17,7 @@ namespace caxton {
 
 struct KnownRevision {
   std::string agent;
-  std::string name;  // "billing@3"
+  std::string name;  // "billing@3": for ComparedWith only, findings say what holds for any number
   ModuleTraits traits;
 
   friend bool operator==(const KnownRevision&, const KnownRevision&) = default;
@@ -38,6 +38,9 @@ struct Surroundings {
 };
 
 inline constexpr size_t kMaxOtherAgents = 64;
+
+// "compared with the live revision shop@1, billing@3": the note of the stage that compares.
+std::string ComparedWith(const Surroundings& surroundings);
 
 void EncodeSurroundings(const Surroundings& surroundings, std::string* out);
 absl::StatusOr<Surroundings> DecodeSurroundings(std::string_view bytes);
