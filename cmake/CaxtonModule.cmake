@@ -56,6 +56,11 @@ target_link_libraries(caxton_common INTERFACE
   absl::optional absl::span absl::status absl::statusor absl::str_format absl::strings
   absl::time)
 
+include(${CMAKE_CURRENT_LIST_DIR}/Precompiled.cmake)
+if(CAXTON_PRECOMPILE)
+  caxton_make_precompiled()
+endif()
+
 # The names of a DEPS list -> caxton_ targets, checked against `module`'s row
 # unless `module` is empty. `testing` says whether _testing targets may appear.
 function(caxton_resolve_deps what module testing deps out)
@@ -101,6 +106,7 @@ function(caxton_module name)
       PUBLIC ${include} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
     target_link_libraries(caxton_${name}
       PUBLIC ${deps} ${arg_PUBLIC_LIBS} caxton_common PRIVATE ${arg_LIBS})
+    caxton_precompile(caxton_${name} LIBS ${arg_LIBS} ${arg_PUBLIC_LIBS})
   else()
     add_library(caxton_${name} INTERFACE)
     target_include_directories(caxton_${name} INTERFACE ${include})
@@ -124,6 +130,7 @@ function(caxton_testing name)
       PUBLIC ${include} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR}/testing)
     target_link_libraries(caxton_${name}_testing
       PUBLIC ${deps} ${arg_PUBLIC_LIBS} caxton_common PRIVATE ${arg_LIBS})
+    caxton_precompile(caxton_${name}_testing LIBS ${arg_LIBS} ${arg_PUBLIC_LIBS})
   else()
     add_library(caxton_${name}_testing INTERFACE)
     target_include_directories(caxton_${name}_testing INTERFACE ${include})
@@ -157,6 +164,7 @@ function(caxton_test name)
   target_include_directories(${name} PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
   target_link_libraries(${name}
     PRIVATE ${deps} ${arg_LIBS} caxton_common GTest::gmock GTest::gtest_main)
+  caxton_precompile(${name} LIBS ${arg_LIBS})
   set(test ${name}${CAXTON_TEST_SUFFIX})
   add_test(NAME ${test} COMMAND ${name})
   if(NOT arg_LABELS)
