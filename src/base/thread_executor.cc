@@ -3,7 +3,9 @@
 
 #include <pthread.h>
 
+#include <algorithm>
 #include <condition_variable>
+#include <iterator>
 #include <map>
 #include <mutex>
 #include <thread>
@@ -91,14 +93,15 @@ void ThreadExecutor::State::RunBorrowed(Task task) {
   int ran = 1;
   std::unique_lock lock(mutex);
   while (!queue.empty() && ran < kBorrowedTasks) {
-    batch.swap(queue);
+    const auto end = queue.begin() + std::min<ptrdiff_t>(std::ssize(queue), kBorrowedTasks - ran);
+    batch.assign(std::make_move_iterator(queue.begin()), std::make_move_iterator(end));
+    queue.erase(queue.begin(), end);
     lock.unlock();
     for (Task& next : batch) {
       next();
       next = nullptr;
       ++ran;
     }
-    batch.clear();
     lock.lock();
   }
   borrowed = false;

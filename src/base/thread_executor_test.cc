@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <future>
@@ -141,6 +142,31 @@ TEST(ThreadExecutor, ABorrowerLeavesTheRestToTheThread) {
     };
     executor.RunOrPost(again);
     elsewhere.get_future().wait();
+    EXPECT_LE(here, kBorrowedTasks);
+    return here == kBorrowedTasks;
+  });
+}
+
+TEST(ThreadExecutor, ABorrowerRunsNoMoreOfMany) {
+  SystemClock clock;
+  ThreadExecutor executor("test", clock);
+  WhenIdle(executor, [&] {
+    const std::thread::id caller = std::this_thread::get_id();
+    int here = 0;
+    std::vector<int> order;
+    std::promise<void> last;
+    executor.RunOrPost([&] {
+      here += std::this_thread::get_id() == caller;
+      for (int i = 0; i < 2 * kBorrowedTasks; ++i) {
+        executor.Post([&, i] {
+          here += std::this_thread::get_id() == caller;
+          order.push_back(i);
+          if (i == 2 * kBorrowedTasks - 1) last.set_value();
+        });
+      }
+    });
+    last.get_future().wait();
+    EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
     EXPECT_LE(here, kBorrowedTasks);
     return here == kBorrowedTasks;
   });

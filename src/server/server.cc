@@ -272,11 +272,13 @@ void ServerImpl::Stop() {
   if (router_ && api_) AwaitIdle();
   if (api_) api_->Stop();
   if (http_) http_->Stop();
-  // Nothing calls into the parts from outside any more. The processes' threads end first, then the
-  // strands, from the one that asks to the one that answers; only then the parts themselves.
+  // Nothing calls into the parts from outside any more. The controller ends first: what is on its
+  // strand uses the validator and the supervisor, and their late answers to it are dropped. Then
+  // the processes' threads, then the other strands, from the one that asks to the one that answers;
+  // only then the parts themselves.
+  if (controller_strand_) controller_strand_->Stop();
   validator_.reset();
   supervisor_.reset();
-  if (controller_strand_) controller_strand_->Stop();
   if (mirror_strand_) mirror_strand_->Stop();
   if (cleaner_) cleaner_->Stop();
   for (auto& strand : shard_strands_) strand->Stop();
