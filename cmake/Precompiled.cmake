@@ -46,16 +46,10 @@ function(caxton_precompile target)
   endif()
 endfunction()
 
-# For what speaks the API: with gRPC and the generated code as well.
-#   caxton_precompile_api(TARGET header...)
+# For what speaks the API: with gRPC as well. Not with CLI11 or generated code: they cost each file
+# that gets them, used or not, more than reading them again where they are used.
 function(caxton_precompile_api target)
-  if(NOT CAXTON_PRECOMPILE)
-    return()
+  if(CAXTON_PRECOMPILE)
+    target_precompile_headers(${target} PRIVATE ${CAXTON_COMMON_HEADERS} <grpcpp/grpcpp.h>)
   endif()
-  set(generated)
-  foreach(name deployment agents messaging audit server)
-    list(APPEND generated "<caxton/v1/${name}.grpc.pb.h>")
-  endforeach()
-  target_precompile_headers(${target} PRIVATE ${CAXTON_COMMON_HEADERS} <grpcpp/grpcpp.h>
-    ${generated} ${ARGN})
 endfunction()

@@ -12,6 +12,7 @@
 #include "caxton/model/limits.h"
 #include "caxton/model/text.h"
 #include "shadow_diff.h"
+#include "thresholds.h"
 
 namespace caxton::analysis {
 
@@ -21,8 +22,6 @@ using deployment::VerdictKind;
 
 namespace {
 
-// Equal means are not beyond each other by what rounding makes of them.
-constexpr double kRounding = 1 + 1e-9;
 constexpr size_t kMinFailureBytes = 4 + 1 + 4;
 
 // The comparison alone: its conditions are looked at here.
@@ -32,14 +31,12 @@ DeploymentPlan ComparedBy(const DeploymentPlan& plan) {
   return compared;
 }
 
-std::string Percent(double share) { return absl::StrFormat("%.3g%%", share * 100); }
-
 double Share(int64_t part, int64_t all) {
   return all <= 0 ? 0 : static_cast<double>(part) / static_cast<double>(all);
 }
 
 std::string Of(int64_t part, int64_t all) {
-  return StrCat(part, " of ", all, " (", Percent(Share(part, all)), ")");
+  return StrCat(part, " of ", all, " (", PercentText(Share(part, all)), ")");
 }
 
 }  // namespace
@@ -131,7 +128,7 @@ Verdict HistoryReplay::VerdictOf(std::string_view stable, std::string_view candi
   }
   if (Share(failed_, handled) > most_errors) {
     StrAppend(&beyond, "; ", Of(failed_, handled), " messages that ", stable, " handles fail on ",
-              candidate, most_errors > 0 ? StrCat(", allowed are ", Percent(most_errors)) : "",
+              candidate, most_errors > 0 ? StrCat(", allowed are ", PercentText(most_errors)) : "",
               ": ", FirstFailures());
   }
   if (!beyond.empty()) return {VerdictKind::kFailed, StrCat(counts, beyond)};

@@ -10,6 +10,7 @@
 #include "caxton/base/strings.h"
 #include "e_process.h"
 #include "shadow_state.h"
+#include "thresholds.h"
 
 namespace caxton::analysis {
 
@@ -22,10 +23,6 @@ namespace {
 
 // Alternatives of a test against 0% start here.
 constexpr double kSmallestAlternative = 0.001;
-// A ratio is above its limit by more than what rounding makes of equal ones.
-constexpr double kRounding = 1 + 1e-9;
-
-std::string Percent(double share) { return absl::StrFormat("%.3g%%", share * 100); }
 
 std::optional<ShareTest> MakeShareTest(double limit, bool has_secondary) {
   if (!has_secondary) {
@@ -165,8 +162,8 @@ bool ShadowComparison::State::Beyond(const ShadowTest& test) const {
 std::string ShadowComparison::State::CountsText() const {
   std::string text = StrCat(
       differing, " of ", compared(), " compared messages differ (",
-      Percent(compared() == 0 ? 0
-                              : static_cast<double>(differing) / static_cast<double>(compared())),
+      PercentText(
+          compared() == 0 ? 0 : static_cast<double>(differing) / static_cast<double>(compared())),
       ")");
   if (has_secondary) {
     StrAppend(&text, ", a second run of stable in ", secondary_differing, " where the shadow does ",
@@ -177,7 +174,7 @@ std::string ShadowComparison::State::CountsText() const {
 
 Verdict ShadowComparison::State::Explain(const ShadowTest& test) const {
   const std::string condition = FormatCondition(test.condition);
-  const std::string confidence = StrCat(" (", Percent(1 - alpha), " confidence)");
+  const std::string confidence = StrCat(" (", PercentText(1 - alpha), " confidence)");
   if (test.condition.metric == MetricKind::kFuelRatio) {
     return {VerdictKind::kFailed,
             StrCat(condition,

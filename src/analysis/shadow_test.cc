@@ -23,7 +23,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-DeploymentPlan Plan(const std::string& conditions = "", bool secondary = false) {
+DeploymentPlan ShadowPlan(const std::string& conditions = "", bool secondary = false) {
   DeploymentPlan plan;
   plan.strategy = Strategy::kShadow;
   if (!conditions.empty()) plan.conditions = *ParseConditions(conditions);
@@ -61,7 +61,7 @@ std::vector<std::string> Places(const ShadowReport& report) {
 }
 
 TEST(Shadow, CountsWhatDiffersAndWhere) {
-  ShadowComparison comparison(Plan());
+  ShadowComparison comparison(ShadowPlan());
   for (int i = 0; i < 8; ++i) comparison.Observe(Step("{\"a\":1}", "{\"a\":1.0}"));
   for (int i = 0; i < 2; ++i) comparison.Observe(Step("{\"a\":1,\"b\":1}", "{\"a\":2,\"b\":1}"));
   comparison.Count(MirrorFate::kDropped, 5);
@@ -84,7 +84,7 @@ TEST(Shadow, CountsWhatDiffersAndWhere) {
 }
 
 TEST(Shadow, AnEndWithoutMessagesIsNoPass) {
-  ShadowComparison comparison(Plan("differs > 1%"));
+  ShadowComparison comparison(ShadowPlan("differs > 1%"));
   comparison.Count(MirrorFate::kDropped, 3);
   EXPECT_FALSE(comparison.EndOfShadow().enough_samples);
   EXPECT_FALSE(comparison.EndOfShadow().passed());
@@ -93,7 +93,7 @@ TEST(Shadow, AnEndWithoutMessagesIsNoPass) {
 }
 
 TEST(Shadow, ComparesWhatItIsAskedTo) {
-  DeploymentPlan plan = Plan();
+  DeploymentPlan plan = ShadowPlan();
   plan.compare = {.outputs = false, .performance = false, .resources = true};
   ShadowComparison comparison(plan);
   comparison.Observe(Step("a", "b"));
@@ -109,7 +109,7 @@ TEST(Shadow, ComparesWhatItIsAskedTo) {
 }
 
 TEST(Shadow, BoundsPlacesAndSamples) {
-  ShadowComparison comparison(Plan());
+  ShadowComparison comparison(ShadowPlan());
   const int messages = static_cast<int>(kMaxShadowPlaces) + 50;
   for (int i = 0; i < messages; ++i) {
     comparison.Observe(Step("{}", StrCat("{\"", i, "\":1}")));
@@ -129,7 +129,7 @@ TEST(Shadow, BoundsPlacesAndSamples) {
 }
 
 TEST(Shadow, WithASecondRunOfStableNoiseIsNoDifference) {
-  ShadowComparison comparison(Plan("differs > 1%", /*secondary=*/true));
+  ShadowComparison comparison(ShadowPlan("differs > 1%", /*secondary=*/true));
   SeededRandom random(1);
   // What everyone says is a coin's fall.
   const auto fall = [&random] { return StrCat("{\"coin\":", random.Below(2), "}"); };
@@ -145,7 +145,7 @@ TEST(Shadow, WithASecondRunOfStableNoiseIsNoDifference) {
 }
 
 TEST(Shadow, AndARealOneIsFoundInIt) {
-  ShadowComparison comparison(Plan("differs > 1%", /*secondary=*/true));
+  ShadowComparison comparison(ShadowPlan("differs > 1%", /*secondary=*/true));
   SeededRandom random(1);
   int messages = 0;
   while (!comparison.Fired().has_value() && ++messages < 2000) {
@@ -162,7 +162,7 @@ TEST(Shadow, AndARealOneIsFoundInIt) {
 }
 
 TEST(Shadow, AMessageWithoutTheSecondRunThatWasAskedForIsLost) {
-  ShadowComparison comparison(Plan("", /*secondary=*/true));
+  ShadowComparison comparison(ShadowPlan("", /*secondary=*/true));
   comparison.Observe(Step("a", "b"));
   EXPECT_EQ(comparison.Report().lost, 1);
   EXPECT_EQ(comparison.Report().compared, 0);
@@ -173,8 +173,8 @@ TEST(Shadow, FalseAlarmsAreRarerThanAlpha) {
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SeededRandom random(seed);
     const auto one_in = [&random](uint64_t n) { return random.Below(n) == 0 ? "b" : "a"; };
-    ShadowComparison plain(Plan("differs > 5%"));
-    ShadowComparison paired(Plan("differs > 0%", /*secondary=*/true));
+    ShadowComparison plain(ShadowPlan("differs > 5%"));
+    ShadowComparison paired(ShadowPlan("differs > 0%", /*secondary=*/true));
     for (int i = 0; i < 500; ++i) {
       plain.Observe(Step("a", one_in(20)));
       paired.Observe(Step("a", one_in(10), one_in(10)));
@@ -188,7 +188,7 @@ TEST(Shadow, FalseAlarmsAreRarerThanAlpha) {
 
 TEST(Shadow, FiresSoonWhenEverythingDiffers) {
   for (bool secondary : {false, true}) {
-    ShadowComparison comparison(Plan("differs > 1%", secondary));
+    ShadowComparison comparison(ShadowPlan("differs > 1%", secondary));
     int messages = 0;
     while (!comparison.Fired().has_value() && ++messages < 100) {
       comparison.Observe(secondary ? Step("a", "b", "a") : Step("a", "b"));
@@ -200,7 +200,7 @@ TEST(Shadow, FiresSoonWhenEverythingDiffers) {
 }
 
 TEST(Shadow, NoDifferenceAtAllIsATripwire) {
-  ShadowComparison comparison(Plan("differs > 0%"));
+  ShadowComparison comparison(ShadowPlan("differs > 0%"));
   for (int i = 0; i < 100; ++i) comparison.Observe(Step("a", "a"));
   EXPECT_FALSE(comparison.Fired().has_value());
   comparison.Observe(Step("a", "b"));
@@ -208,7 +208,7 @@ TEST(Shadow, NoDifferenceAtAllIsATripwire) {
 }
 
 TEST(Shadow, FuelRatioWaitsForEnoughPairsAndTellsWhatItTakes) {
-  ShadowComparison comparison(Plan("fuel_ratio > 1.5"));
+  ShadowComparison comparison(ShadowPlan("fuel_ratio > 1.5"));
   MirroredStep step = Step("a", "a");
   step.shadow = Side("a", 2);
   for (int64_t i = 0; i < kShadowMinRatioPairs - 1; ++i) comparison.Observe(step);
@@ -227,7 +227,7 @@ TEST(Shadow, FuelRatioWaitsForEnoughPairsAndTellsWhatItTakes) {
 
 TEST(Shadow, ARatioExactlyAtItsLimitIsWithinIt) {
   for (int tenths = 2; tenths <= 60; ++tenths) {
-    DeploymentPlan plan = Plan();
+    DeploymentPlan plan = ShadowPlan();
     plan.conditions = {{MetricKind::kFuelRatio, tenths / 10.0}};
     ShadowComparison comparison(plan);
     for (int i = 0; i < 300; ++i) {
@@ -242,7 +242,7 @@ TEST(Shadow, ARatioExactlyAtItsLimitIsWithinIt) {
 }
 
 TEST(Shadow, FuelRatioOfStepsThatNobodyHandledDecidesNothing) {
-  ShadowComparison comparison(Plan("fuel_ratio > 1.5"));
+  ShadowComparison comparison(ShadowPlan("fuel_ratio > 1.5"));
   MirroredStep step = Step("a", "a");
   step.live.outcome = step.shadow.outcome = StepOutcome::kTrapped;
   for (int i = 0; i < 500; ++i) comparison.Observe(step);
@@ -293,7 +293,7 @@ ShadowComparison Busy(const DeploymentPlan& plan, uint64_t seed) {
 }
 
 TEST(Shadow, GoesOnWhereItsSnapshotWas) {
-  const DeploymentPlan plan = Plan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
+  const DeploymentPlan plan = ShadowPlan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
   ShadowComparison comparison = Busy(plan, 1);
   std::string bytes;
   comparison.Encode(&bytes);
@@ -316,7 +316,7 @@ TEST(Shadow, GoesOnWhereItsSnapshotWas) {
 }
 
 TEST(Shadow, ItsStateIsBounded) {
-  ShadowComparison comparison(Plan("differs > 1%"));
+  ShadowComparison comparison(ShadowPlan("differs > 1%"));
   const std::string value(5000, 'v');
   for (int i = 0; i < 1000; ++i) {
     comparison.Observe(Step("{}", StrCat("{\"", i % 300, value, "\":\"", value, "\"}")));
@@ -324,13 +324,13 @@ TEST(Shadow, ItsStateIsBounded) {
   std::string bytes;
   comparison.Encode(&bytes);
   EXPECT_LT(bytes.size(), size_t{256} << 10);
-  EXPECT_TRUE(ShadowComparison::Decode(Plan("differs > 1%"), bytes).ok());
+  EXPECT_TRUE(ShadowComparison::Decode(ShadowPlan("differs > 1%"), bytes).ok());
 }
 
 // Members of one message that have no place of their own count once at "(other)", so that what is
 // written can be read again and the test of that place stays fair.
 TEST(Shadow, AMessageCountsOnceAtOtherPlaces) {
-  const DeploymentPlan plan = Plan("differs > 1%", /*secondary=*/true);
+  const DeploymentPlan plan = ShadowPlan("differs > 1%", /*secondary=*/true);
   ShadowComparison comparison(plan);
   for (int i = 0; i < 40; ++i) {
     const auto says = [i](int value) {
@@ -358,7 +358,7 @@ TEST(Shadow, AMessageCountsOnceAtOtherPlaces) {
 }
 
 TEST(Shadow, RefusesWhatIsCutShortOrAnothers) {
-  const DeploymentPlan plan = Plan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
+  const DeploymentPlan plan = ShadowPlan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
   std::string bytes;
   Busy(plan, 2).Encode(&bytes);
   for (size_t size = 0; size < bytes.size(); ++size) {
@@ -366,12 +366,12 @@ TEST(Shadow, RefusesWhatIsCutShortOrAnothers) {
         << size;
   }
   EXPECT_FALSE(ShadowComparison::Decode(plan, bytes + "x").ok());
-  EXPECT_FALSE(ShadowComparison::Decode(Plan("differs > 1%, fuel_ratio > 3"), bytes).ok());
-  EXPECT_FALSE(ShadowComparison::Decode(Plan("differs > 1%", true), bytes).ok());
+  EXPECT_FALSE(ShadowComparison::Decode(ShadowPlan("differs > 1%, fuel_ratio > 3"), bytes).ok());
+  EXPECT_FALSE(ShadowComparison::Decode(ShadowPlan("differs > 1%", true), bytes).ok());
 }
 
 TEST(Shadow, ReadsAnythingWithoutHarm) {
-  const DeploymentPlan plan = Plan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
+  const DeploymentPlan plan = ShadowPlan("differs > 1%, fuel_ratio > 3", /*secondary=*/true);
   std::string bytes;
   Busy(plan, 3).Encode(&bytes);
   SeededRandom random(4);

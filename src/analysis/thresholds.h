@@ -52,6 +52,9 @@ std::unique_ptr<ConditionTest> MakeConditionTest(const Condition& condition);
 // The place of a latency metric in Counts::slow, or kQuantiles.
 size_t QuantileOf(MetricKind metric);
 
+// A mean ratio is beyond its limit by more than what rounding makes of equal ones.
+inline constexpr double kRounding = 1 + 1e-9;
+
 // "2.5%", "149ms": three digits.
 std::string PercentText(double share);
 std::string MillisText(int64_t nanoseconds);

@@ -148,7 +148,7 @@ void RatioToWire(std::string_view metric, const analysis::ShadowRatio& in, v1::S
   ratio->set_high(in.high);
 }
 
-void ToWire(const analysis::ShadowReport& in, v1::ShadowReport* out) {
+void ShadowReportToWire(const analysis::ShadowReport& in, v1::ShadowReport* out) {
   out->set_compared(in.compared);
   out->set_equal(in.equal);
   out->set_noisy(in.noisy);
@@ -175,7 +175,7 @@ void ToWire(const analysis::ShadowReport& in, v1::ShadowReport* out) {
   RatioToWire("memory", in.shadow_to_live.memory, out);
 }
 
-void ToWire(const analysis::HistoryReport& in, v1::HistoryReport* out) {
+void HistoryReportToWire(const analysis::HistoryReport& in, v1::HistoryReport* out) {
   out->set_asked(in.asked);
   out->set_kept(in.kept);
   out->set_failed(in.failed);
@@ -187,7 +187,7 @@ void ToWire(const analysis::HistoryReport& in, v1::HistoryReport* out) {
     made->set_outcome(std::string(StepOutcomeName(failure.outcome)));
     made->set_detail(failure.detail);
   }
-  ToWire(in.comparison, out->mutable_comparison());
+  ShadowReportToWire(in.comparison, out->mutable_comparison());
 }
 
 void AddPhase(std::string_view name, int64_t elapsed_ns, v1::Deployment* out) {
@@ -378,9 +378,9 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
       SetDuration(view.numbers->early.ns, out->mutable_time_to_decide());
     }
   }
-  if (view.shadow) ToWire(*view.shadow, out->mutable_shadow());
+  if (view.shadow) ShadowReportToWire(*view.shadow, out->mutable_shadow());
   if (view.history) {
-    ToWire(*view.history, out->mutable_history());
+    HistoryReportToWire(*view.history, out->mutable_history());
     ToWire(s.history, out->mutable_history()->mutable_verdict());
   }
   ToWire(s.verdict, out->mutable_verdict());

@@ -23,7 +23,7 @@
 namespace caxton::cli {
 namespace {
 
-using Stub = v1::Agents::Stub;
+using AgentsStub = v1::Agents::Stub;
 
 std::string HealthText(const v1::AgentHealth& health, const Style& style) {
   switch (health.status()) {
@@ -40,9 +40,10 @@ std::string HealthText(const v1::AgentHealth& health, const Style& style) {
 
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
-absl::StatusOr<ExitCode> List(Context* context) {
-  ASSIGN_OR_RETURN(const v1::ListAgentsResponse response,
-                   CallAllPages(context->client(), &Stub::ListAgents, v1::ListAgentsRequest()));
+absl::StatusOr<ExitCode> ListAgents(Context* context) {
+  ASSIGN_OR_RETURN(
+      const v1::ListAgentsResponse response,
+      CallAllPages(context->client(), &AgentsStub::ListAgents, v1::ListAgentsRequest()));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(response);
@@ -68,7 +69,7 @@ absl::StatusOr<ExitCode> List(Context* context) {
   return ExitCode::kDone;
 }
 
-std::string RevisionText(const v1::Revision& revision) {
+std::string RevisionLines(const v1::Revision& revision) {
   std::string out = StrCat(revision.name(),
                            revision.version().empty() ? "" : StrCat(" (", revision.version(), ")"),
                            ", ", Percent(revision.weight_percent()), " of the traffic\n");
@@ -91,9 +92,9 @@ std::string AgentText(const v1::Agent& agent, const Style& style) {
   std::string out =
       StrCat(style.Bold(agent.name()), "  ", HealthText(agent.health(), style),
              agent.health().detail().empty() ? "" : " - ", agent.health().detail(), "\n");
-  if (agent.has_stable()) StrAppend(&out, "  stable    ", RevisionText(agent.stable()));
+  if (agent.has_stable()) StrAppend(&out, "  stable    ", RevisionLines(agent.stable()));
   if (agent.has_candidate()) {
-    StrAppend(&out, "  candidate ", RevisionText(agent.candidate()));
+    StrAppend(&out, "  candidate ", RevisionLines(agent.candidate()));
   }
   if (!agent.deployment_id().empty()) {
     StrAppend(&out, "  newest deployment ", agent.deployment_id(), " ",
@@ -123,7 +124,7 @@ absl::StatusOr<ExitCode> Inspect(Context* context, const std::string& what) {
   if (LooksLikeFile(what)) return InspectFile(context, what);
   v1::GetAgentRequest request;
   request.set_name(what);
-  auto response = Call(context->client(), &Stub::GetAgent, request);
+  auto response = Call(context->client(), &AgentsStub::GetAgent, request);
   if (!response.ok()) return SuggestAgent(context, what, response.status());
   if (context->printer().structured()) {
     context->printer().Document(*response);
@@ -136,7 +137,7 @@ absl::StatusOr<ExitCode> Inspect(Context* context, const std::string& what) {
 absl::StatusOr<ExitCode> History(Context* context, const std::string& name) {
   v1::AgentHistoryRequest request;
   request.set_name(name);
-  const auto merged = CallAllPages(context->client(), &Stub::AgentHistory, request);
+  const auto merged = CallAllPages(context->client(), &AgentsStub::AgentHistory, request);
   if (!merged.ok()) return SuggestAgent(context, name, merged.status());
   const Printer printer = context->printer();
   if (printer.structured()) {
@@ -177,7 +178,7 @@ absl::StatusOr<ExitCode> Set(Context* context, const SetFlags& flags) {
     return UsageError("Nothing to set", "give --memory, --cpu, --set NAME=VALUE or --unset NAME");
   }
   request.set_idempotency_key(context->client().NewIdempotencyKey());
-  auto response = Call(context->client(), &Stub::SetAgent, request);
+  auto response = Call(context->client(), &AgentsStub::SetAgent, request);
   if (!response.ok()) return SuggestAgent(context, flags.name, response.status());
   const Printer printer = context->printer();
   if (flags.dry_run || response->already_running() || flags.detach) {
@@ -211,7 +212,7 @@ absl::StatusOr<ExitCode> Remove(Context* context, const RemoveFlags& flags) {
                       : flags.purge       ? v1::RemoveAgentRequest::PURGE
                                           : v1::RemoveAgentRequest::WAITING_UNSPECIFIED);
   request.set_idempotency_key(context->client().NewIdempotencyKey());
-  auto response = Call(context->client(), &Stub::RemoveAgent, request);
+  auto response = Call(context->client(), &AgentsStub::RemoveAgent, request);
   if (!response.ok()) return SuggestAgent(context, flags.name, response.status());
   if (context->printer().structured()) {
     context->printer().Document(*response);
@@ -251,7 +252,7 @@ absl::StatusOr<ExitCode> Logs(Context* context, const LogFlags& flags) {
   grpc::ClientContext call;
   if (!flags.follow) context->client().SetDeadline(&call);
   InterruptScope interrupt([&call] { call.TryCancel(); });
-  Stub stub(context->client().channel());
+  AgentsStub stub(context->client().channel());
   auto reader = stub.TailLogs(&call, request);
   const Printer printer = context->printer();
   v1::TailLogsResponse line;
@@ -305,7 +306,8 @@ void AddSet(CLI::App* agent, Context* context) {
 
 absl::Status SuggestAgent(Context* context, const std::string& name, absl::Status status) {
   if (!absl::IsNotFound(status) || !FixOf(status).empty()) return status;
-  const auto all = CallAllPages(context->client(), &Stub::ListAgents, v1::ListAgentsRequest());
+  const auto all =
+      CallAllPages(context->client(), &AgentsStub::ListAgents, v1::ListAgentsRequest());
   if (!all.ok()) return status;
   std::vector<std::string> names;
   for (const v1::Agent& agent : all->agents()) names.push_back(agent.name());
@@ -320,7 +322,7 @@ void AddAgentCommands(CLI::App* app, Context* context) {
   AddDeployCommand(agent, context);
 
   agent->add_subcommand("list", "All agents")->callback([context] {
-    context->action = [context] { return List(context); };
+    context->action = [context] { return ListAgents(context); };
   });
   auto name = std::make_shared<std::string>();
   CLI::App* inspect = agent->add_subcommand("inspect", "An agent, or a .wasm file");

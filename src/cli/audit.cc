@@ -16,13 +16,13 @@
 namespace caxton::cli {
 namespace {
 
-using Stub = v1::Audit::Stub;
+using AuditStub = v1::Audit::Stub;
 
-absl::StatusOr<ExitCode> List(Context* context, const std::string& agent) {
+absl::StatusOr<ExitCode> ListAudit(Context* context, const std::string& agent) {
   v1::ListAuditRequest request;
   request.set_agent(agent);
   ASSIGN_OR_RETURN(const v1::ListAuditResponse merged,
-                   CallAllPages(context->client(), &Stub::ListAudit, request));
+                   CallAllPages(context->client(), &AuditStub::ListAudit, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(merged);
@@ -39,7 +39,7 @@ absl::StatusOr<ExitCode> List(Context* context, const std::string& agent) {
 
 absl::StatusOr<ExitCode> Verify(Context* context) {
   ASSIGN_OR_RETURN(const v1::VerifyAuditResponse response,
-                   Call(context->client(), &Stub::VerifyAudit, v1::VerifyAuditRequest()));
+                   Call(context->client(), &AuditStub::VerifyAudit, v1::VerifyAuditRequest()));
   if (context->printer().structured()) {
     context->printer().Document(response);
   } else if (response.intact()) {
@@ -60,7 +60,7 @@ void AddAuditCommands(CLI::App* app, Context* context) {
   auto agent = std::make_shared<std::string>();
   CLI::App* list = group->add_subcommand("list", "Records, oldest first");
   list->add_option("--agent", *agent, "Only this agent's");
-  list->callback([=] { context->action = [=] { return List(context, *agent); }; });
+  list->callback([=] { context->action = [=] { return ListAudit(context, *agent); }; });
   group->add_subcommand("verify", "Check that nothing was changed or taken away")
       ->callback([context] { context->action = [context] { return Verify(context); }; });
 }

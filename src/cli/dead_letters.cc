@@ -21,13 +21,13 @@
 namespace caxton::cli {
 namespace {
 
-using Stub = v1::Messaging::Stub;
+using MessagingStub = v1::Messaging::Stub;
 
-absl::StatusOr<ExitCode> List(Context* context, const std::string& agent) {
+absl::StatusOr<ExitCode> ListLetters(Context* context, const std::string& agent) {
   v1::ListDeadLettersRequest request;
   request.set_agent(agent);
   ASSIGN_OR_RETURN(const v1::ListDeadLettersResponse merged,
-                   CallAllPages(context->client(), &Stub::ListDeadLetters, request));
+                   CallAllPages(context->client(), &MessagingStub::ListDeadLetters, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(merged);
@@ -46,11 +46,11 @@ absl::StatusOr<ExitCode> List(Context* context, const std::string& agent) {
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Show(Context* context, const std::string& id) {
+absl::StatusOr<ExitCode> ShowLetter(Context* context, const std::string& id) {
   v1::GetDeadLetterRequest request;
   request.set_message_id(id);
   ASSIGN_OR_RETURN(const v1::GetDeadLetterResponse response,
-                   Call(context->client(), &Stub::GetDeadLetter, request));
+                   Call(context->client(), &MessagingStub::GetDeadLetter, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(response);
@@ -86,7 +86,7 @@ struct SelectionFlags {
 struct RetryCall {
   using Request = v1::RetryDeadLettersRequest;
   using Response = v1::RetryDeadLettersResponse;
-  static constexpr auto kMethod = &Stub::RetryDeadLetters;
+  static constexpr auto kMethod = &MessagingStub::RetryDeadLetters;
   static constexpr std::string_view kDone = "put back into the queue";
   static int64_t Count(const Response& response) { return response.retried(); }
   static void SetCount(int64_t count, Response* response) { response->set_retried(count); }
@@ -94,7 +94,7 @@ struct RetryCall {
 struct DropCall {
   using Request = v1::DropDeadLettersRequest;
   using Response = v1::DropDeadLettersResponse;
-  static constexpr auto kMethod = &Stub::DropDeadLetters;
+  static constexpr auto kMethod = &MessagingStub::DropDeadLetters;
   static constexpr std::string_view kDone = "dropped";
   static int64_t Count(const Response& response) { return response.dropped(); }
   static void SetCount(int64_t count, Response* response) { response->set_dropped(count); }
@@ -107,7 +107,7 @@ absl::StatusOr<std::vector<std::string>> IdsOf(const Client& client, const std::
   std::vector<std::string> ids;
   do {
     ASSIGN_OR_RETURN(const v1::ListDeadLettersResponse page,
-                     Call(client, &Stub::ListDeadLetters, request));
+                     Call(client, &MessagingStub::ListDeadLetters, request));
     for (const v1::DeadLetter& letter : page.dead_letters()) ids.push_back(letter.message_id());
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
@@ -194,10 +194,10 @@ void AddDeadLetterCommands(CLI::App* app, Context* context) {
   auto* positional = list->add_option("agent", *word, "Only this agent's");
   list->add_option("--agent", *word, "Only this agent's, as retry and drop say it")
       ->excludes(positional);
-  list->callback([=] { context->action = [=] { return List(context, *word); }; });
+  list->callback([=] { context->action = [=] { return ListLetters(context, *word); }; });
   CLI::App* show = group->add_subcommand("show", "One dead letter with all its attempts");
   show->add_option("id", *word, "Message id")->required();
-  show->callback([=] { context->action = [=] { return Show(context, *word); }; });
+  show->callback([=] { context->action = [=] { return ShowLetter(context, *word); }; });
 
   auto flags = std::make_shared<SelectionFlags>();
   CLI::App* retry = group->add_subcommand("retry", "Put them back into the queue");

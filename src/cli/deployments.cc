@@ -22,14 +22,14 @@
 namespace caxton::cli {
 namespace {
 
-using Stub = v1::AgentDeployment::Stub;
+using DeploymentStub = v1::AgentDeployment::Stub;
 
-absl::StatusOr<ExitCode> List(Context* context, const std::string& agent, bool active) {
+absl::StatusOr<ExitCode> ListDeployments(Context* context, const std::string& agent, bool active) {
   v1::ListDeploymentsRequest request;
   request.set_agent(agent);
   request.set_active_only(active);
   ASSIGN_OR_RETURN(const v1::ListDeploymentsResponse merged,
-                   CallAllPages(context->client(), &Stub::ListDeployments, request));
+                   CallAllPages(context->client(), &DeploymentStub::ListDeployments, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(merged);
@@ -51,10 +51,10 @@ absl::StatusOr<ExitCode> List(Context* context, const std::string& agent, bool a
   return ExitCode::kDone;
 }
 
-absl::StatusOr<ExitCode> Show(Context* context, const std::string& id) {
+absl::StatusOr<ExitCode> ShowDeployment(Context* context, const std::string& id) {
   v1::GetDeploymentRequest request;
   request.set_deployment_id(id);
-  auto response = Call(context->client(), &Stub::GetDeployment, request);
+  auto response = Call(context->client(), &DeploymentStub::GetDeployment, request);
   if (!response.ok()) return SuggestAgent(context, id, response.status());
   const Printer printer = context->printer();
   if (printer.structured()) {
@@ -68,7 +68,7 @@ absl::StatusOr<ExitCode> Show(Context* context, const std::string& id) {
 absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
   v1::ExplainDeploymentRequest request;
   request.set_deployment_id(id);
-  auto response = Call(context->client(), &Stub::ExplainDeployment, request);
+  auto response = Call(context->client(), &DeploymentStub::ExplainDeployment, request);
   if (!response.ok()) return SuggestAgent(context, id, response.status());
   const Printer printer = context->printer();
   if (printer.structured()) {
@@ -103,20 +103,21 @@ absl::StatusOr<ExitCode> Promote(Context* context, const std::string& id, bool f
   // The stage that is left is named, so that a repeat does nothing.
   v1::GetDeploymentRequest get;
   get.set_deployment_id(id);
-  auto current = Call(context->client(), &Stub::GetDeployment, get);
+  auto current = Call(context->client(), &DeploymentStub::GetDeployment, get);
   if (!current.ok()) return SuggestAgent(context, id, current.status());
   v1::PromoteRequest request;
   request.set_deployment_id(current->deployment().deployment_id());
   request.set_full(full);
   request.set_from_stage(current->deployment().stage_name());
   request.set_idempotency_key(context->client().NewIdempotencyKey());
-  return PrintSteered(context, id, Call(context->client(), &Stub::PromoteCanary, request));
+  return PrintSteered(context, id,
+                      Call(context->client(), &DeploymentStub::PromoteCanary, request));
 }
 
 template <typename Request, typename Response>
 absl::StatusOr<ExitCode> Steer(Context* context, const std::string& id,
-                               grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&,
-                                                            Response*)) {
+                               grpc::Status (DeploymentStub::*method)(grpc::ClientContext*,
+                                                                      const Request&, Response*)) {
   Request request;
   request.set_deployment_id(id);
   request.set_idempotency_key(context->client().NewIdempotencyKey());
@@ -127,7 +128,7 @@ absl::StatusOr<ExitCode> Retry(Context* context, const std::string& id, bool det
   v1::RetryRequest request;
   request.set_deployment_id(id);
   request.set_idempotency_key(context->client().NewIdempotencyKey());
-  auto response = Call(context->client(), &Stub::RetryDeployment, request);
+  auto response = Call(context->client(), &DeploymentStub::RetryDeployment, request);
   if (!response.ok() || detach) return PrintSteered(context, id, response);
   return WatchUntilSettled(
       context, WatchOptions{.deployment = response->deployment_id(), .was_connected = true});
@@ -151,7 +152,7 @@ absl::StatusOr<ExitCode> Rollback(Context* context, const RollbackFlags& flags) 
     SetDuration(*drain, request.mutable_drain());
   }
   request.set_idempotency_key(context->client().NewIdempotencyKey());
-  auto response = Call(context->client(), &Stub::RollbackDeployment, request);
+  auto response = Call(context->client(), &DeploymentStub::RollbackDeployment, request);
   if (!response.ok()) return SuggestAgent(context, flags.agent, response.status());
   const Printer printer = context->printer();
   if (printer.structured()) {
@@ -199,8 +200,9 @@ void AddDeploymentCommands(CLI::App* app, Context* context) {
   CLI::App* list = group->add_subcommand("list", "Deployments, newest first");
   list->add_option("agent", *id, "Only this agent's");
   list->add_flag("--active", *active, "Only those in progress");
-  on(list, [=] { return List(context, *id, *active); });
-  on(add("show", "One deployment with its phases and verdict"), [=] { return Show(context, *id); });
+  on(list, [=] { return ListDeployments(context, *id, *active); });
+  on(add("show", "One deployment with its phases and verdict"),
+     [=] { return ShowDeployment(context, *id); });
 
   auto finalized = std::make_shared<std::string>();
   CLI::App* watch = add("watch", "Follow a deployment until it is settled");
@@ -217,11 +219,11 @@ void AddDeploymentCommands(CLI::App* app, Context* context) {
   promote->add_flag("--full", *full, "To 100 %, without further stages or judgement");
   on(promote, [=] { return Promote(context, *id, *full); });
   on(add("pause", "Stop the stage's clock"),
-     [=] { return Steer(context, *id, &Stub::PauseDeployment); });
+     [=] { return Steer(context, *id, &DeploymentStub::PauseDeployment); });
   on(add("resume", "Let the stage's clock run again"),
-     [=] { return Steer(context, *id, &Stub::ResumeDeployment); });
+     [=] { return Steer(context, *id, &DeploymentStub::ResumeDeployment); });
   on(add("abort", "Give up a deployment; the stable revision serves on"),
-     [=] { return Steer(context, *id, &Stub::AbortDeployment); });
+     [=] { return Steer(context, *id, &DeploymentStub::AbortDeployment); });
   auto detach = std::make_shared<bool>(false);
   CLI::App* retry = add("retry", "The same deployment again");
   retry->add_flag("--detach", *detach, "Do not wait");

@@ -22,7 +22,7 @@
 namespace caxton::cli {
 namespace {
 
-using Stub = v1::Messaging::Stub;
+using MessagingStub = v1::Messaging::Stub;
 
 struct MessageFlags {
   std::string agent, key, performative, data, file, revision, conversation, content_type;
@@ -98,7 +98,7 @@ absl::Status FillMessage(const Context& context, const MessageFlags& flags, Requ
 absl::StatusOr<ExitCode> Send(Context* context, const MessageFlags& flags) {
   v1::SendRequest request;
   RETURN_IF_ERROR(FillMessage(*context, flags, &request));
-  auto response = Call(context->client(), &Stub::Send, request);
+  auto response = Call(context->client(), &MessagingStub::Send, request);
   if (!response.ok()) return SuggestAgent(context, flags.agent, response.status());
   if (context->printer().structured()) {
     context->printer().Document(*response);
@@ -111,7 +111,7 @@ absl::StatusOr<ExitCode> Send(Context* context, const MessageFlags& flags) {
 absl::StatusOr<ExitCode> RequestReply(Context* context, const MessageFlags& flags) {
   v1::RequestRequest request;
   RETURN_IF_ERROR(FillMessage(*context, flags, &request));
-  auto response = Call(context->client(), &Stub::Request, request);
+  auto response = Call(context->client(), &MessagingStub::Request, request);
   if (!response.ok()) return SuggestAgent(context, flags.agent, response.status());
   if (context->printer().structured()) {
     context->printer().Document(*response);
@@ -150,7 +150,7 @@ absl::StatusOr<ExitCode> Tail(Context* context, const TailFlags& flags) {
   request.set_agent(flags.agent);
   request.set_cursor(cursor);
   request.set_follow(flags.follow);
-  Stub stub(context->client().channel());
+  MessagingStub stub(context->client().channel());
   auto reader = stub.Tail(&call, request);
   v1::TailResponse event;
   while (reader->Read(&event)) {
@@ -180,7 +180,7 @@ absl::StatusOr<ExitCode> Trace(Context* context, const std::string& id) {
   v1::TraceMessageRequest request;
   request.set_message_id(id);
   ASSIGN_OR_RETURN(const v1::TraceMessageResponse response,
-                   Call(context->client(), &Stub::TraceMessage, request));
+                   Call(context->client(), &MessagingStub::TraceMessage, request));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(response);

@@ -15,7 +15,7 @@
 namespace caxton::cli {
 namespace {
 
-using Stub = v1::Server::Stub;
+using ServerStub = v1::Server::Stub;
 
 std::string CountsText(const v1::GetServerStatusResponse& status, const Style& style) {
   const v1::MessageCounts& counts = status.messages();
@@ -62,8 +62,9 @@ std::string StatusText(const v1::GetServerStatusResponse& status, const Style& s
 }
 
 absl::StatusOr<ExitCode> ShowStatus(Context* context) {
-  ASSIGN_OR_RETURN(const v1::GetServerStatusResponse response,
-                   Call(context->client(), &Stub::GetServerStatus, v1::GetServerStatusRequest()));
+  ASSIGN_OR_RETURN(
+      const v1::GetServerStatusResponse response,
+      Call(context->client(), &ServerStub::GetServerStatus, v1::GetServerStatusRequest()));
   const Printer printer = context->printer();
   if (printer.structured()) {
     printer.Document(response);
@@ -75,7 +76,7 @@ absl::StatusOr<ExitCode> ShowStatus(Context* context) {
 
 absl::StatusOr<ExitCode> Doctor(Context* context) {
   ASSIGN_OR_RETURN(const v1::RunDoctorResponse response,
-                   Call(context->client(), &Stub::RunDoctor, v1::RunDoctorRequest()));
+                   Call(context->client(), &ServerStub::RunDoctor, v1::RunDoctorRequest()));
   using Check = v1::RunDoctorResponse::Check;
   bool problem = false;
   std::string text;

@@ -16,7 +16,6 @@ namespace {
 constexpr std::string_view kMagic("\0asm", 4);
 constexpr std::string_view kCoreVersion("\1\0\0\0", 4);
 constexpr std::string_view kComponentVersion("\xd\0\1\0", 4);
-constexpr uint64_t kPageBytes = 64 << 10;
 // What the engine's validator says of a proposal that is off, and how to build without it.
 struct RefusedProposal {
   std::string_view sign;

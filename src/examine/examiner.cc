@@ -25,8 +25,6 @@
 namespace caxton::examine {
 namespace {
 
-constexpr uint64_t kPageBytes = 64 << 10;
-
 struct Work {
   const wasm::Engine& engine;
   std::string_view wasm;

@@ -19,6 +19,8 @@ namespace caxton::examine {
 enum class ItemKind : uint8_t { kFunction = 0, kTable = 1, kMemory = 2, kGlobal = 3, kTag = 4 };
 std::string_view ItemKindName(ItemKind kind);
 
+inline constexpr uint64_t kPageBytes = 64 << 10;
+
 struct MemoryShape {
   uint64_t min_pages = 0;
   std::optional<uint64_t> max_pages;

@@ -12,11 +12,11 @@
 namespace caxton::ipc {
 namespace {
 
-constexpr size_t kMaxFrame = 64 << 10;
+constexpr size_t kRingFrame = 64 << 10;
 
 // Both ends of one ring, mapped twice like two processes would.
 struct TestRing {
-  explicit TestRing(size_t capacity, size_t max_frame = kMaxFrame)
+  explicit TestRing(size_t capacity, size_t max_frame = kRingFrame)
       : fd(*CreateRing("test", capacity)),
         writer_map(*MapRing(fd.get())),
         reader_map(*MapRing(fd.get())),

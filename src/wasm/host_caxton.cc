@@ -188,7 +188,7 @@ void LogLineOf(HostState& state, Slots s) {
   }
 }
 
-constexpr std::array kFunctions = {
+constexpr std::array kCaxtonFunctions = {
     HostFunction{{kAbiModule, "message_get", "iii:i"}, &Entry<&MessageGet>},
     HostFunction{{kAbiModule, "message_header_get", "iiii:i"}, &Entry<&MessageHeaderGet>},
     HostFunction{{kAbiModule, "reply", "iii:i"}, &Entry<&ReplyTo>},
@@ -204,6 +204,6 @@ constexpr std::array kFunctions = {
 
 }  // namespace
 
-std::span<const HostFunction> CaxtonFunctions() { return kFunctions; }
+std::span<const HostFunction> CaxtonFunctions() { return kCaxtonFunctions; }
 
 }  // namespace caxton::wasm

@@ -95,7 +95,7 @@ void DateNow(HostState& state, Slots s) {
   s[0].f64 = static_cast<double>(state.now() / kNanosPerMilli);
 }
 
-constexpr std::array kFunctions = {
+constexpr std::array kEnvFunctions = {
     HostFunction{{kEnvModule, "abort", "iiii:"}, &Entry<&Abort>},
     HostFunction{{kEnvModule, "seed", ":F"}, &Entry<&Seed>},
     HostFunction{{kEnvModule, "Date.now", ":F"}, &Entry<&DateNow>},
@@ -103,6 +103,6 @@ constexpr std::array kFunctions = {
 
 }  // namespace
 
-std::span<const HostFunction> EnvFunctions() { return kFunctions; }
+std::span<const HostFunction> EnvFunctions() { return kEnvFunctions; }
 
 }  // namespace caxton::wasm

@@ -186,7 +186,7 @@ wasm_trap_t* ProcExit(HostState& state, Slots s) {
                    StrCat("the module ended its program (proc_exit ", U32(s[0]), ")"));
 }
 
-constexpr std::array kFunctions = {
+constexpr std::array kWasiFunctions = {
     HostFunction{{kWasiModule, "args_get", "ii:i"}, &Entry<&NothingToGet>},
     HostFunction{{kWasiModule, "args_sizes_get", "ii:i"}, &Entry<&NoSizes>},
     HostFunction{{kWasiModule, "environ_get", "ii:i"}, &Entry<&NothingToGet>},
@@ -209,6 +209,6 @@ constexpr std::array kFunctions = {
 
 }  // namespace
 
-std::span<const HostFunction> WasiFunctions() { return kFunctions; }
+std::span<const HostFunction> WasiFunctions() { return kWasiFunctions; }
 
 }  // namespace caxton::wasm
