@@ -1,0 +1,3 @@
+module caxton/examples/echo-go
+
+go 1.24
