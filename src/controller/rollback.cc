@@ -110,13 +110,21 @@ void ControllerImpl::TellRolledBack(DeploymentId id, Done<RollbackOutcome> done)
   }
 }
 
+// Whether it served for good and was not withdrawn. One whose deployment is not on record any more
+// did: of those that did not, both go together (ForgetRevision).
+bool ControllerImpl::Proven(const AgentEntry& agent, const Revision& revision) const {
+  if (agent.IsWithdrawn(revision.ref.number)) return false;
+  auto made_by = runs_.find(revision.deployment);
+  return made_by == runs_.end() || made_by->second->status.running_ns != 0;
+}
+
 bool ControllerImpl::Restorable(const AgentEntry& agent, RevisionNumber number) const {
   std::shared_ptr<const Revision> revision = agent.Find(number);
-  if (revision == nullptr || agent.IsWithdrawn(number)) return false;
-  // Of the newest kMaxArtifactsPerAgent that can be: a row of bad ones does not push out the good.
-  const auto newer =
-      std::count_if(agent.revisions.upper_bound(number), agent.revisions.end(),
-                    [&agent](const auto& entry) { return !agent.IsWithdrawn(entry.first); });
+  if (revision == nullptr || !Proven(agent, *revision)) return false;
+  // Of the newest kMaxArtifactsPerAgent that are proven: a row of bad ones, or of ones that failed
+  // before traffic, does not push out the good.
+  const auto newer = std::count_if(agent.revisions.upper_bound(number), agent.revisions.end(),
+                                   [&](const auto& entry) { return Proven(agent, *entry.second); });
   return static_cast<size_t>(newer) < kMaxArtifactsPerAgent &&
          d_.artifacts->HasModule(revision->module);
 }
@@ -136,17 +144,16 @@ absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& 
         WithReason(
             absl::FailedPreconditionError(StrCat(
                 agent.record.name, "@", to.value(),
-                " cannot be restored: it was withdrawn, is unknown, or is not kept any more")),
+                " cannot be restored: it was withdrawn or never served, is unknown, or is not kept "
+                "any more")),
             "NOT_RESTORABLE"),
         StrCat("`caxton agent history ", agent.record.name, "` shows which can"));
   }
   for (auto it = agent.revisions.rbegin(); it != agent.revisions.rend(); ++it) {
     const auto& [number, revision] = *it;
     if (number >= serving || !Restorable(agent, number)) continue;
-    // One that ran for good, and is not what runs now under another number.
-    auto made_by = runs_.find(revision->deployment);
-    const bool ran = made_by == runs_.end() || made_by->second->status.running_ns != 0;
-    if (ran && (now == nullptr || !now->SameContent(*revision))) return number;
+    // Not what runs now under another number.
+    if (now == nullptr || !now->SameContent(*revision)) return number;
   }
   return WithFix(
       WithReason(absl::FailedPreconditionError(StrCat("agent '", agent.record.name,
