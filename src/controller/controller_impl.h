@@ -291,6 +291,7 @@ class ControllerImpl final : public Controller {
 
   // -- rollback.cc
   void OnRollback(RollbackRequest request, Done<RollbackOutcome> done);
+  Run* RolledBackFor(const std::string& target, const AgentEntry& agent, Run* found);
   void RollbackRun(Run* run, RollbackRequest request, Done<RollbackOutcome> done);
   void TellRolledBack(DeploymentId id, Done<RollbackOutcome> done);
   void Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim claim,

@@ -31,6 +31,24 @@ void ControllerImpl::Rollback(RollbackRequest request, Done<RollbackOutcome> don
   });
 }
 
+// What is rolled back where `target` stands for `found`: what serves. A queued deployment is no
+// obstacle to that. Nor is, where the agent is named, a newest one that has ended: in the cleanup
+// window of the one that serves, the revision before that is still warm.
+ControllerImpl::Run* ControllerImpl::RolledBackFor(const std::string& target,
+                                                   const AgentEntry& agent, Run* found) {
+  if (found->status.queued && agent.active.valid()) return FindRun(agent.active);
+  if (target == DeploymentName(found->status.id) || !found->status.final()) return found;
+  for (DeploymentId id : agent.history) {
+    Run* run = FindRun(id);
+    if (run == nullptr || run->status.state != DeploymentState::kRunning || run->status.finalized) {
+      continue;
+    }
+    // While it drains, the revision before serves already: asked again, it must not go further.
+    if (run->status.candidate == agent.Serving() || run->status.rolling_back) return run;
+  }
+  return found;
+}
+
 void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> done) {
   if (request.drain_ns < 0 || request.drain_ns > kMaxDrainNs) {
     return done(WithReason(absl::InvalidArgumentError("a drain takes between 0s and 10m"),
@@ -42,16 +60,14 @@ void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> d
   AgentEntry* agent = book_.Find(std::string_view(run->status.agent));
   if (agent == nullptr) return done(NoSuchAgent(run->status.agent));
   if (agent->closed) return done(Removing(run->status.agent));
-  if (run->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(*run));
   if (absl::Status changed = CheckEtag(*run, request.terms.etag); !changed.ok()) {
     return done(std::move(changed));
   }
-  // A queued deployment is no obstacle: what serves is what is rolled back. The etag was that of
-  // the queued one.
-  if (run->status.queued && agent->active.valid()) {
-    run = FindRun(agent->active);
-    request.terms.etag.clear();
+  if (Run* meant = RolledBackFor(request.target, *agent, run); meant != run) {
+    run = meant;
+    request.terms.etag.clear();  // it was that of the one found
   }
+  if (run->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(*run));
   // The revision before is still warm: one table, no compile and no spawn.
   const deployment::DeploymentStatus& s = run->status;
   const bool warm = s.state == DeploymentState::kValidating ||

@@ -28,6 +28,7 @@ class Rollbacks : public ::testing::Test {
     for (int i = 0; i < 14; ++i) {
       modules_.push_back(server_.AddModule(StrCat("module ", i), EchoScript()));
     }
+    slow_ = server_.AddModule("slow", EchoScript(kSecond / 2));
     bad_ = server_.AddModule("bad", EchoScript());
     server_.validator->Reject(bad_, "NOT_WASM", "it is not a module");
   }
@@ -72,7 +73,7 @@ class Rollbacks : public ::testing::Test {
 
   SimServer server_;
   std::vector<Digest> modules_;
-  Digest bad_;
+  Digest slow_, bad_;
 };
 
 TEST_F(Rollbacks, DeploymentsThatNeverServedPushOutNoTarget) {
@@ -103,6 +104,56 @@ TEST_F(Rollbacks, AsManyCanBeReturnedToAsTheLimitSays) {
   auto back = server_.Rollback({.target = "agent", .to = RevisionNumber(2)});
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->view.candidate->module, modules_[1]);
+}
+
+TEST_F(Rollbacks, ByNameInTheWindowIsWarmWhateverFailedSince) {
+  Serve("agent", modules_[0]);
+  Serve("agent", modules_[1], /*window=*/true);
+  FailToDeploy();  // dep-3 is what the name means now
+  const int validated = server_.validator->validated();
+  auto back = server_.Rollback({.target = "agent"});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->view.status.id, DeploymentId(2));
+  EXPECT_EQ(back->from, "agent@2");
+  EXPECT_EQ(back->to, "agent@1");
+  EXPECT_TRUE(back->view.status.withdrawn);
+  EXPECT_EQ(server_.validator->validated(), validated) << "nothing was deployed for it";
+  EXPECT_EQ(Serving(), 1u);
+  // What was named is what is meant: a deployment that failed is not another one.
+  EXPECT_FALSE(server_.Rollback({.target = "dep-3"}).ok());
+}
+
+// While it drains, the one before serves already.
+TEST_F(Rollbacks, AskedTwiceItGoesNoFurtherBack) {
+  Serve("agent", modules_[0]);
+  Serve("agent", modules_[1]);
+  Serve("agent", slow_, /*window=*/true);
+  FailToDeploy();
+  server_.Send(SimServer::To("agent", "hello"));
+  server_.world.RunFor(10 * kNanosPerMilli);  // runs on agent@3
+  std::optional<absl::StatusOr<RollbackOutcome>> first;
+  server_.controller->Rollback(
+      {.target = "agent", .drain_ns = 10 * kSecond},
+      [&](absl::StatusOr<RollbackOutcome> got) { first = std::move(got); });
+  server_.world.RunFor(100 * kNanosPerMilli);
+  ASSERT_TRUE(server_.Get("dep-3")->status.rolling_back);
+  auto again = server_.Rollback({.target = "agent"});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->to, "agent@2");
+  server_.world.RunFor(20 * kSecond);
+  ASSERT_TRUE(first.has_value() && first->ok());
+  EXPECT_EQ((*first)->to, "agent@2");
+  EXPECT_EQ(Serving(), 2u);
+}
+
+TEST_F(Rollbacks, ToTheOneBeforeIsWarmToo) {
+  Serve("agent", modules_[0]);
+  Serve("agent", modules_[1], /*window=*/true);
+  FailToDeploy();
+  auto back = server_.Rollback({.target = "agent", .to = RevisionNumber(1)});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->view.status.id, DeploymentId(2));
+  EXPECT_EQ(Serving(), 1u);
 }
 
 }  // namespace
