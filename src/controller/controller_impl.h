@@ -131,8 +131,14 @@ class ControllerImpl final : public Controller {
   absl::Status CheckLabel(const AgentEntry& agent, const Revision& revision);
   absl::StatusOr<deployment::DeploymentPlan> PlanFor(const DeploymentSpec& spec,
                                                      const AgentEntry* agent);
-  void Create(DeployRequest request, Revision revision, deployment::DeploymentPlan plan,
-              Done<DeployOutcome> done);
+  struct Making {
+    DeployRequest request;
+    Revision revision;
+    deployment::DeploymentPlan plan;
+    std::vector<DeploymentId> group = {};
+    bool at_once = false;  // has a place on the server, whoever waits for one
+  };
+  void Create(Making what, Done<DeployOutcome> done);
   // What both Create and a group do: the agent, its revision, and a deployment that is busy until
   // `op` is on the disk.
   struct Made {
@@ -141,8 +147,7 @@ class ControllerImpl final : public Controller {
     std::vector<DeploymentId> overtaken;
     DeploymentId replaced;
   };
-  Made Make(const DeployRequest& request, Revision revision, deployment::DeploymentPlan plan,
-            const std::vector<DeploymentId>& group, journal::CommitOp* op);
+  Made Make(Making what, journal::CommitOp* op);
   void OnCreated(Made made);
   Run* FindRun(DeploymentId id);
   // Of a claim of an earlier start: the deployment that it made.

@@ -100,7 +100,7 @@ void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests, CommandC
   std::vector<Made> made;
   for (size_t i = 0; i < requests.size(); ++i) {
     made.push_back(
-        Make(requests[i], std::move(parts[i].first), std::move(parts[i].second), group, &op));
+        Make({requests[i], std::move(parts[i].first), std::move(parts[i].second), group}, &op));
     CAXTON_ASSERT(made.back().id == group[i], "ids are given out in order");
   }
   claim.record.deployment = group.front();

@@ -37,6 +37,16 @@ TEST(Places, NobodyOvertakesTheQueue) {
   EXPECT_EQ(places.TakeNext(), kB);
 }
 
+TEST(Places, WhoAsksAgainIsToldTheSame) {
+  Places places(1);
+  EXPECT_TRUE(places.Take(kA));
+  EXPECT_FALSE(places.Take(kB));
+  EXPECT_TRUE(places.Take(kA));
+  EXPECT_FALSE(places.Take(kB));
+  EXPECT_FALSE(places.Take(kC));
+  EXPECT_EQ(places.PlaceInQueue(kC), 2u) << "kB waits once";
+}
+
 TEST(Places, WhoLeavesTheQueueLeavesItToTheOthers) {
   Places places(1);
   EXPECT_TRUE(places.Take(kA));

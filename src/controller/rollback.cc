@@ -193,7 +193,8 @@ void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim
   request.terms.claim = std::move(claim);
   absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(DeploymentSpec{}, agent);
   if (!plan.ok()) return done(plan.status());
-  Create(std::move(request), std::move(revision), *std::move(plan),
+  // People wait for it because something is broken: it never waits for a place.
+  Create({std::move(request), std::move(revision), *std::move(plan), {}, /*at_once=*/true},
          [this, done = std::move(done)](absl::StatusOr<DeployOutcome> made) mutable {
            if (!made.ok()) return done(made.status());
            AwaitRestored(made->view.status.id, std::move(done));

@@ -156,5 +156,27 @@ TEST_F(Rollbacks, ToTheOneBeforeIsWarmToo) {
   EXPECT_EQ(Serving(), 1u);
 }
 
+class RollbacksOnAFullServer : public Rollbacks {
+ protected:
+  RollbacksOnAFullServer() : Rollbacks(1) {}
+};
+
+TEST_F(RollbacksOnAFullServer, NeverWaitForAPlace) {
+  Serve("agent", modules_[0]);
+  Serve("agent", modules_[1]);
+  Serve("other", modules_[2]);
+  ASSERT_TRUE(
+      server_.Deploy(SimServer::Canary("other", modules_[3], "10:1h", "error_rate > 1%")).ok());
+  ASSERT_TRUE(server_.Await("other", DeploymentState::kDeploying));
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("third", modules_[4])).ok());
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(server_.Get("third")->place_in_queue, 1u);
+  auto back = server_.Rollback({.target = "agent"});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->view.candidate->module, modules_[0]);
+  server_.world.RunFor(10 * kSecond);
+  EXPECT_EQ(server_.Get("third")->place_in_queue, 1u) << "a rollback gives no place away";
+}
+
 }  // namespace
 }  // namespace caxton::controller::testing
