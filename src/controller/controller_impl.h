@@ -87,6 +87,8 @@ class ControllerImpl final : public Controller {
     std::optional<validation::ValidationReport> validation;
     std::unique_ptr<analysis::Judge> judge;
     std::optional<analysis::JudgeNumbers> last_numbers;
+    std::optional<int64_t>
+        validate_until_ns;  // monotonic: how long a full validator is asked again
     bool judge_spoke = false;
     std::optional<uint32_t> early_asked;           // the stage that the evidence was to end early
     std::shared_ptr<SharedComparison> comparison;  // of a shadow that runs
@@ -250,6 +252,12 @@ class ControllerImpl final : public Controller {
   using WorkersReady =
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>>)>;
   void GetWorkers(const Revision& revision, int64_t limit_ns, bool may_compile, WorkersReady ready);
+  struct Compiled {
+    Revision revision;
+    int64_t limit_ns = 0;
+    int64_t until_ns = 0;  // a full validator is asked again; monotonic
+  };
+  void CompileAgain(Compiled what, WorkersReady ready);
   void GiveTraffic(DeploymentId id);
   bool Wanted(const AgentEntry& agent, RevisionNumber number);
   void StartWorkers(RevisionRef revision);
