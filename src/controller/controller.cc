@@ -290,7 +290,7 @@ ControllerImpl::Made ControllerImpl::Make(Making what, journal::CommitOp* op) {
 
   const bool behind = agent->active.valid();
   if (what.at_once) places_.Occupy(status.id);
-  const bool queued = behind || !places_.Take(status.id);
+  const bool queued = behind || !places_.Take(PlaceOf(status));
   Made made{.id = status.id};
   absl::StatusOr<deployment::Transition> created =
       deployment::Apply(status, deployment::Created{queued}, d_.clock->WallNanos());

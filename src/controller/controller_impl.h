@@ -196,6 +196,10 @@ class ControllerImpl final : public Controller {
   void PublishAgent(AgentEntry* agent);
   void Do(Run* run, const deployment::Effect& effect);
   void RunNextQueued(AgentEntry* agent, DeploymentId ended);
+  // The deployment in whose name the place is held: a group has one, in its first's.
+  static DeploymentId PlaceOf(const deployment::DeploymentStatus& status);
+  void LeavePlace(const deployment::DeploymentStatus& ended);
+  void FillPlaces();
   void Dequeue(DeploymentId id);
   void ForgetOld(AgentEntry* agent);
   void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);

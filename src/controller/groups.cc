@@ -2,7 +2,8 @@
 //
 // Groups: deployments of several agents that are switched in one route change. Each is validated
 // and prepared like any other; the records of all that say "it serves" are one write, and their
-// routes one swap. What ends one of them before that ends them all. What if the process dies here?
+// routes one swap. What ends one of them before that ends them all. A group has one of the server's
+// places (PlaceOf). What if the process dies here?
 // Before the write nobody serves and every member prepares again; after it all do.
 #include <algorithm>
 #include <set>

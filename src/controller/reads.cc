@@ -20,7 +20,7 @@ DeploymentView ControllerImpl::ViewOf(const Run& run) {
     view.candidate = agent->Find(run.status.candidate.number);
     view.stable = agent->Find(run.status.stable.number);
     if (run.status.queued && agent->active != run.status.id) view.queued_behind = agent->active;
-    view.place_in_queue = places_.PlaceInQueue(run.status.id);
+    view.place_in_queue = places_.PlaceInQueue(PlaceOf(run.status));
   }
   view.numbers = run.judge ? std::optional(run.judge->Numbers()) : run.last_numbers;
   view.shadow = run.comparison ? run.comparison->Report() : run.shadow_report;

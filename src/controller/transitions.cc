@@ -263,7 +263,7 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
 
 // `ended` gives way; a deployment that is rolled back in its cleanup window is not the active one.
 void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
-  places_.Leave(ended);
+  if (const Run* run = FindRun(ended); run != nullptr) LeavePlace(run->status);
   if (agent->active == ended) agent->active = DeploymentId();
   if (!agent->active.valid() && !agent->queued.empty() && !agent->closed) {
     std::vector<DeploymentId> waiting = std::exchange(agent->queued, {});
@@ -272,17 +272,47 @@ void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
     for (DeploymentId overtaken : waiting) Step(overtaken, deployment::Abort{}, nullptr);
     if (Run* run = FindRun(next); run != nullptr && !run->status.final()) {
       agent->active = next;
-      if (places_.Take(next)) Dequeue(next);
+      if (places_.Take(PlaceOf(run->status))) Dequeue(next);
     }
   }
-  while (const auto next = places_.TakeNext()) Dequeue(*next);
+  FillPlaces();
+}
+
+// A group waits for nobody but itself: with a place for each of its members, one larger than the
+// server's places, or two that have half of them each, would wait for ever.
+DeploymentId ControllerImpl::PlaceOf(const deployment::DeploymentStatus& status) {
+  return status.group.empty() ? status.id : status.group.front();
+}
+
+// Unless another of its group is still under way.
+void ControllerImpl::LeavePlace(const deployment::DeploymentStatus& ended) {
+  for (DeploymentId id : ended.group) {
+    const Run* member = id == ended.id ? nullptr : FindRun(id);
+    if (member == nullptr) continue;
+    const DeploymentState state = member->status.state;
+    if (state == DeploymentState::kValidating || state == DeploymentState::kDeploying) return;
+  }
+  places_.Leave(PlaceOf(ended));
+}
+
+void ControllerImpl::FillPlaces() {
+  while (const auto next = places_.TakeNext()) {
+    const Run* run = FindRun(*next);
+    if (run == nullptr) {
+      places_.Leave(*next);
+      continue;
+    }
+    const std::vector<DeploymentId> group = run->status.group;
+    if (group.empty()) Dequeue(*next);
+    for (DeploymentId id : group) Dequeue(id);
+  }
 }
 
 // Its turn at its agent and on the server has come.
 void ControllerImpl::Dequeue(DeploymentId id) {
   Run* run = FindRun(id);
   AgentEntry* agent = run ? book_.Find(run->status.candidate.agent) : nullptr;
-  if (agent == nullptr) return places_.Leave(id);
+  if (agent == nullptr || agent->active != id || !run->status.queued) return;
   Step(id, deployment::Dequeued{agent->Serving(), run->status.plan}, nullptr);
 }
 
@@ -328,9 +358,9 @@ void ControllerImpl::ForgetRevision(AgentEntry* agent, RevisionNumber number,
 // Whoever waits for something of it is told that it is gone.
 void ControllerImpl::DropRun(DeploymentId id) {
   auto node = runs_.extract(id);
-  places_.Leave(id);
   if (node.empty()) return;
   Run* run = node.mapped().get();
+  LeavePlace(run->status);
   StopClock(run);
   StopReplay(run);
   if (!run->status.final()) {

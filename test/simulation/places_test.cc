@@ -76,6 +76,71 @@ class Waiting : public ::testing::Test {
   std::vector<Digest> modules_;
 };
 
+// ---- groups
+
+TEST_F(Waiting, AGroupLargerThanTheServersPlacesTakesOne) {
+  Serve("a", 0);
+  Serve("b", 1);
+  ASSERT_TRUE(
+      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+  EXPECT_TRUE(Runs("a"));
+  EXPECT_TRUE(Runs("b"));
+  Serve("c", 4);  // the place is free again
+}
+
+TEST_F(Waiting, AGroupWaitsAndStartsAsOne) {
+  Serve("a", 0);
+  Canary("c", 1);  // a first deployment has no stages: it serves
+  Canary("c", 2);
+  ASSERT_TRUE(
+      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("d", modules_[4])).ok());
+  server_.world.RunFor(10 * kSecond);
+  EXPECT_EQ(server_.Get("a")->place_in_queue, 1u);
+  EXPECT_EQ(server_.Get("b")->place_in_queue, 1u) << "the group's place is one";
+  EXPECT_EQ(server_.Get("d")->place_in_queue, 2u);
+  server_.Crash(CrashKind::kPowerCut);
+  server_.Start();
+  server_.world.RunFor(kSecond);
+  EXPECT_TRUE(Status("a").queued);
+  EXPECT_TRUE(Status("b").queued);
+  EXPECT_EQ(server_.Get("b")->place_in_queue, server_.Get("a")->place_in_queue);
+  ASSERT_TRUE(Abort("c"));
+  EXPECT_TRUE(Runs("a"));
+  EXPECT_TRUE(Runs("b"));
+  EXPECT_TRUE(Runs("d"));
+}
+
+TEST_F(Waiting, AGroupThatEndsGivesItsPlaceAwayOnce) {
+  Serve("a", 0);
+  Serve("b", 1);
+  server_.validator->SetDelay(5 * kSecond);
+  ASSERT_TRUE(
+      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("c", modules_[4])).ok());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("d", modules_[5])).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(Abort("a"));
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(Status("b").cause, EndCause::kGroup);
+  EXPECT_FALSE(Status("c").queued);
+  EXPECT_TRUE(Status("d").queued) << "one place, not one for each of the group";
+  EXPECT_TRUE(Runs("c"));
+  EXPECT_TRUE(Runs("d"));
+}
+
+TEST_F(Waiting, AGroupHasAsManyAgentsAsTheLimitSays) {
+  std::vector<DeployRequest> requests;
+  for (size_t i = 0; i < kMaxGroup; ++i) {
+    requests.push_back(SimServer::Direct(StrCat("agent-", i), modules_[0]));
+  }
+  requests.push_back(SimServer::Direct("one-more", modules_[0]));
+  EXPECT_EQ(ReasonOf(Group(requests).status()), "GROUP_SIZE");
+  requests.pop_back();
+  ASSERT_TRUE(Group(requests).ok());
+  for (const DeployRequest& request : requests) EXPECT_TRUE(Runs(request.agent));
+}
+
 // ---- the validator's queue
 
 TEST_F(Waiting, AFullValidatorIsAskedAgain) {
