@@ -200,6 +200,7 @@ void ControllerImpl::EraseAgent(AgentId id) {
     });
   };
   d_.journal->committer().Submit(std::move(op));
+  FillPlaces();  // those of its deployments are free
 }
 
 }  // namespace caxton::controller

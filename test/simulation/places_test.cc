@@ -141,6 +141,31 @@ TEST_F(Waiting, AGroupHasAsManyAgentsAsTheLimitSays) {
   for (const DeployRequest& request : requests) EXPECT_TRUE(Runs(request.agent));
 }
 
+// ---- removed agents
+
+TEST_F(Waiting, ARemovedAgentsPlaceIsTaken) {
+  Serve("a", 0);
+  Canary("a", 1);
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("b", modules_[2])).ok());
+  server_.world.RunFor(10 * kSecond);
+  ASSERT_TRUE(Status("b").queued);
+  ASSERT_TRUE(server_.Remove("a", router::RemoveMode::kPurge).ok());
+  EXPECT_TRUE(Runs("b"));
+}
+
+TEST_F(Waiting, ARemovedAgentLeavesTheQueueToTheOthers) {
+  Serve("a", 0);
+  Serve("b", 1);
+  Canary("a", 2);
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("b", modules_[3])).ok());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("c", modules_[4])).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(server_.Remove("b", router::RemoveMode::kPurge).ok());
+  EXPECT_EQ(server_.Get("c")->place_in_queue, 1u);
+  ASSERT_TRUE(Abort("a"));
+  EXPECT_TRUE(Runs("c"));
+}
+
 // ---- the validator's queue
 
 TEST_F(Waiting, AFullValidatorIsAskedAgain) {
