@@ -135,6 +135,7 @@ void ControllerImpl::GiveUpRemoval(AgentEntry* agent) {
                    "remove it with --dead-letter or --purge"));
     }
   });
+  RunNextQueued(agent, DeploymentId());  // what came to its turn meanwhile stood
 }
 
 void ControllerImpl::Discard(AgentId id) {

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Removals beside everything else: deployments that wait, people who watch, messages that are on
+// their way when the agent closes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "caxton/base/status.h"
+#include "caxton/base/strings.h"
+#include "caxton/controller/limits.h"
+#include "caxton/controller/testing/sim_server.h"
+
+namespace caxton::controller::testing {
+namespace {
+
+using deployment::DeploymentState;
+using router::RemoveMode;
+using supervisor::testing::EchoScript;
+
+constexpr int64_t kSecond = kNanosPerSecond;
+
+class Removals : public ::testing::Test {
+ protected:
+  Removals() {
+    for (int i = 0; i < 3; ++i) {
+      modules_.push_back(server_.AddModule(StrCat("module ", i), EchoScript(100 * kNanosPerMilli)));
+    }
+    Serve(0);
+  }
+  void Serve(size_t module) {
+    DeployRequest request = SimServer::Direct("agent", modules_[module]);
+    request.spec.cleanup_ns = 0;
+    ASSERT_TRUE(server_.Deploy(request).ok());
+    ASSERT_TRUE(server_.Await("agent", DeploymentState::kRunning));
+    server_.world.RunFor(kSecond);
+  }
+  void Canary(size_t module) {
+    ASSERT_TRUE(
+        server_.Deploy(SimServer::Canary("agent", modules_[module], "10:1h", "error_rate > 1%"))
+            .ok());
+    server_.world.RunFor(kSecond);
+  }
+  std::shared_ptr<std::optional<absl::StatusOr<RemoveOutcome>>> Remove(RemoveMode mode) {
+    auto told = std::make_shared<std::optional<absl::StatusOr<RemoveOutcome>>>();
+    server_.controller->RemoveAgent(
+        "agent", mode, {}, [told](absl::StatusOr<RemoveOutcome> got) { *told = std::move(got); });
+    return told;
+  }
+  bool Abort(const std::string& target) {
+    return server_
+        .Ask<DeploymentView>([&](Done<DeploymentView> done) {
+          server_.controller->Abort(target, {}, std::move(done));
+        })
+        .ok();
+  }
+
+  SimServer server_;
+  std::vector<Digest> modules_;
+};
+
+TEST_F(Removals, OneThatIsGivenUpLetsTheQueueGoOn) {
+  const RevisionRef stable{server_.IdOf("agent"), RevisionNumber(1)};
+  Canary(1);
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("agent", modules_[2])).ok());  // dep-3 waits
+  server_.supervisor->SetNoRoom(stable, true);
+  server_.supervisor->SetNoRoom({stable.agent, RevisionNumber(2)}, true);
+  auto message = server_.Send(SimServer::To("agent", "hello"));
+  server_.world.RunFor(kSecond);
+  auto removed = Remove(RemoveMode::kDrain);
+  server_.world.RunFor(kSecond);
+  ASSERT_TRUE(Abort("dep-2"));
+  server_.world.RunFor(kSecond);
+  EXPECT_TRUE(server_.Get("dep-3")->status.queued) << "while it is being removed nothing starts";
+  server_.world.RunFor(kMaxDrainNs);
+  ASSERT_TRUE(removed->has_value());
+  EXPECT_EQ(ReasonOf((*removed)->status()), "DRAIN_TIMEOUT");
+  EXPECT_TRUE(server_.Await("dep-3", DeploymentState::kRunning, 60 * kSecond));
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(server_.Handled(stable.agent).size(), 1u) << "and its message is handled by it";
+}
+
+}  // namespace
+}  // namespace caxton::controller::testing
