@@ -65,7 +65,7 @@ void ControllerImpl::CleanUpDeployments(AgentEntry* agent, int64_t now_ns, Clean
     if (agent->Find(number) != nullptr) ++cleaned->revisions;
     ForgetRevision(agent, number, rows);
     EraseDeployment(id, rows);
-    DropRun(id);
+    DropRun(id, NotKept(id));
     ++cleaned->deployments;
   }
 }

@@ -54,7 +54,7 @@ class ControllerImpl final : public Controller {
   void ListAgents(Done<std::vector<AgentView>> done) override;
   void History(std::string name, Done<std::vector<HistoryEntry>> done) override;
   void Explain(std::string target, Done<Explanation> done) override;
-  void Watch(std::string target, Watcher changed, Done<uint64_t> done) override;
+  void Watch(std::string target, Watcher changed, WatchEnded ended, Done<uint64_t> done) override;
   void Unwatch(uint64_t id) override;
   void Observe(const Observation& observation) override;
   void OnMirrored(const MirroredStep& step) override;
@@ -123,6 +123,7 @@ class ControllerImpl final : public Controller {
   struct Watching {
     DeploymentId deployment;
     Watcher changed;
+    WatchEnded ended;
   };
 
   // -- controller.cc
@@ -205,7 +206,8 @@ class ControllerImpl final : public Controller {
   void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
   static void EraseDeployment(DeploymentId id, journal::RowBatch* rows);
   static void EraseEvidence(DeploymentId id, journal::RowBatch* rows);
-  void DropRun(DeploymentId id);
+  void DropRun(DeploymentId id, const absl::Status& why);
+  static absl::Status NotKept(DeploymentId id);
 
   // -- shadows.cc
   void StartComparison(Run* run);
@@ -345,6 +347,7 @@ class ControllerImpl final : public Controller {
   static absl::Status CheckEtag(const Run& run, const std::string& etag);
   absl::Status CheckEtag(const AgentEntry& agent, const std::string& etag);
   void Notify(const Run& run, bool transition);
+  void EndWatches(DeploymentId id, const absl::Status& why);
 
   ControllerDeps d_;
   bool stopped_ = false;

@@ -221,9 +221,10 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
   });
 }
 
-void ControllerImpl::Watch(std::string target, Watcher changed, Done<uint64_t> done) {
+void ControllerImpl::Watch(std::string target, Watcher changed, WatchEnded ended,
+                           Done<uint64_t> done) {
   OnStrand([this, target = std::move(target), changed = std::move(changed),
-            done = std::move(done)]() mutable {
+            ended = std::move(ended), done = std::move(done)]() mutable {
     absl::StatusOr<Run*> run = FindTarget(target);
     if (!run.ok()) return done(run.status());
     if (watching_.size() >= kMaxWatchers) {
@@ -234,12 +235,25 @@ void ControllerImpl::Watch(std::string target, Watcher changed, Done<uint64_t> d
     const DeploymentView view = ViewOf(**run);
     done(id);
     changed(view, true);
-    watching_[id] = Watching{(*run)->status.id, std::move(changed)};
+    watching_[id] = Watching{(*run)->status.id, std::move(changed), std::move(ended)};
   });
 }
 
 void ControllerImpl::Unwatch(uint64_t id) {
   OnStrand([this, id] { watching_.erase(id); });
+}
+
+void ControllerImpl::EndWatches(DeploymentId id, const absl::Status& why) {
+  std::vector<WatchEnded> ended;
+  for (auto it = watching_.begin(); it != watching_.end();) {
+    if (it->second.deployment != id) {
+      ++it;
+      continue;
+    }
+    ended.push_back(std::move(it->second.ended));
+    it = watching_.erase(it);
+  }
+  for (WatchEnded& tell : ended) tell(why);
 }
 
 void ControllerImpl::Notify(const Run& run, bool transition) {

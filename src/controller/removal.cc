@@ -181,7 +181,12 @@ void ControllerImpl::EraseAgent(AgentId id) {
   EraseRows(id, &op.rows);
   for (DeploymentId deployment : agent->history) {
     EraseDeployment(deployment, &op.rows);
-    DropRun(deployment);
+    DropRun(deployment,
+            WithFix(WithReason(absl::NotFoundError(StrCat(deployment::DeploymentName(deployment),
+                                                          " is gone: its agent '",
+                                                          agent->record.name, "' was removed")),
+                               "NO_SUCH_DEPLOYMENT"),
+                    "`caxton agent list` shows what runs"));
   }
   for (const auto& [number, revision] : agent->revisions) {
     d_.validator->Cancel(revision->ref);

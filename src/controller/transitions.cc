@@ -330,7 +330,7 @@ void ControllerImpl::ForgetOld(AgentEntry* agent) {
     it = agent->history.erase(it);
     if (run != nullptr) ForgetRevision(agent, run->status.candidate.number, &op.rows);
     EraseDeployment(id, &op.rows);
-    DropRun(id);
+    DropRun(id, NotKept(id));
   }
   if (!op.rows.empty()) d_.journal->committer().Submit(std::move(op));
 }
@@ -355,8 +355,15 @@ void ControllerImpl::ForgetRevision(AgentEntry* agent, RevisionNumber number,
                journal::RevisionKey(RevisionRef{agent->record.id, number}));
 }
 
-// Whoever waits for something of it is told that it is gone.
-void ControllerImpl::DropRun(DeploymentId id) {
+absl::Status ControllerImpl::NotKept(DeploymentId id) {
+  return WithFix(WithReason(absl::NotFoundError(StrCat(deployment::DeploymentName(id),
+                                                       " has ended and is not kept any more")),
+                            "NO_SUCH_DEPLOYMENT"),
+                 "`caxton deployment list` shows those on record");
+}
+
+// Whoever waits for something of it, or watches it, is told why it is gone.
+void ControllerImpl::DropRun(DeploymentId id, const absl::Status& why) {
   auto node = runs_.extract(id);
   if (node.empty()) return;
   Run* run = node.mapped().get();
@@ -368,10 +375,11 @@ void ControllerImpl::DropRun(DeploymentId id) {
     GroupFailed(*run);  // the others of its group would wait for it for ever
   }
   for (Waiting& waiting : run->waiting) {
-    if (waiting.then) waiting.then(Gone());
+    if (waiting.then) waiting.then(why);
   }
   for (auto& answer : run->when_rolled_back) answer();
   for (auto& answer : run->when_settled) answer();
+  EndWatches(id, why);
 }
 
 }  // namespace caxton::controller

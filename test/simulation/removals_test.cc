@@ -81,5 +81,45 @@ TEST_F(Removals, OneThatIsGivenUpLetsTheQueueGoOn) {
   EXPECT_EQ(server_.Handled(stable.agent).size(), 1u) << "and its message is handled by it";
 }
 
+TEST_F(Removals, WatchersAreToldThatThereIsNothingLeft) {
+  Canary(1);
+  int seen = 0;
+  std::vector<absl::Status> ended;
+  auto id = server_.Ask<uint64_t>([&](Done<uint64_t> done) {
+    server_.controller->Watch(
+        "agent", [&](const DeploymentView&, bool) { ++seen; },
+        [&](absl::Status why) { ended.push_back(std::move(why)); }, std::move(done));
+  });
+  ASSERT_TRUE(id.ok());
+  EXPECT_GT(seen, 0);
+  ASSERT_TRUE(server_.Remove("agent", RemoveMode::kPurge).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_EQ(ended.size(), 1u);
+  EXPECT_EQ(ReasonOf(ended.front()), "NO_SUCH_DEPLOYMENT");
+  EXPECT_THAT(std::string(StdView(ended.front().message())),
+              ::testing::AllOf(::testing::HasSubstr("dep-2"), ::testing::HasSubstr("removed")));
+  EXPECT_FALSE(FixOf(ended.front()).empty());
+  const int before = seen;
+  server_.controller->Unwatch(*id);  // as a caller does that has not been told yet
+  server_.world.RunFor(10 * kSecond);
+  EXPECT_EQ(seen, before);
+  EXPECT_EQ(ended.size(), 1u);
+}
+
+TEST_F(Removals, WatchersGoWithTheirAgentAndMakeRoomForOthers) {
+  const auto watch = [this](const std::string& target) {
+    return server_.Ask<uint64_t>([&](Done<uint64_t> done) {
+      server_.controller->Watch(
+          target, [](const DeploymentView&, bool) {}, [](const absl::Status&) {}, std::move(done));
+    });
+  };
+  for (size_t i = 0; i < kMaxWatchers; ++i) ASSERT_TRUE(watch("agent").ok());
+  EXPECT_EQ(ReasonOf(watch("agent").status()), "TOO_MANY_WATCHERS");
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("other", modules_[1])).ok());
+  EXPECT_FALSE(watch("other").ok());
+  ASSERT_TRUE(server_.Remove("agent", RemoveMode::kPurge).ok());
+  EXPECT_TRUE(watch("other").ok());
+}
+
 }  // namespace
 }  // namespace caxton::controller::testing
