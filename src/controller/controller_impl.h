@@ -332,7 +332,7 @@ class ControllerImpl final : public Controller {
                      const CommandClaim& claim, absl::AnyInvocable<void()> then);
   void BeginRemoval(AgentId id);
   void AwaitDrained(AgentId id);
-  void GiveUpRemoval(AgentEntry* agent);
+  void GiveUpRemoval(AgentEntry* agent, absl::Status why);
   void Discard(AgentId id);
   void EraseAgent(AgentId id);
   RemoveOutcome OutcomeOf(AgentId id, router::RemoveMode mode, const RemovalStart& start) const;

@@ -121,5 +121,49 @@ TEST_F(Removals, WatchersGoWithTheirAgentAndMakeRoomForOthers) {
   EXPECT_TRUE(watch("other").ok());
 }
 
+// The agent closes while a message that was let in is on its way to the journal: it is
+// acknowledged, so it must not be dropped by who was told that nothing waits.
+TEST_F(Removals, WhoRefusesWhileMessagesWaitCountsThoseOnTheirWay) {
+  const AgentId agent = server_.IdOf("agent");
+  auto removed = Remove(RemoveMode::kRefuseIfWaiting);
+  auto sent = server_.Send(SimServer::To("agent", "hello"));
+  server_.world.RunFor(10 * kSecond);
+  EXPECT_TRUE(sent->ok());
+  ASSERT_TRUE(removed->has_value());
+  EXPECT_EQ(ReasonOf((*removed)->status()), "MESSAGES_WAITING");
+  EXPECT_EQ(server_.Handled(agent).size(), 1u);
+  EXPECT_EQ(server_.journal->Counters(agent).dropped, 0u);
+  auto later = server_.Send(SimServer::To("agent", "again"));
+  server_.world.RunFor(kSecond);
+  EXPECT_TRUE(later->ok()) << "the agent stays, and is open";
+  EXPECT_EQ(server_.CheckCounters(), "");
+  EXPECT_TRUE(server_.Remove("agent", RemoveMode::kRefuseIfWaiting).ok());
+}
+
+// The same cut short: what the restart goes on with refuses too.
+TEST_F(Removals, AndSoDoesOneThatARestartGoesOnWith) {
+  for (int64_t cut_us = 0; cut_us <= 1000; cut_us += 50) {
+    SCOPED_TRACE(cut_us);
+    const AgentId agent = server_.IdOf("agent");
+    ASSERT_TRUE(agent.valid());
+    const uint64_t completed = server_.journal->Counters(agent).completed;
+    Remove(RemoveMode::kRefuseIfWaiting);
+    auto sent = server_.Send(SimServer::To("agent", "hello"));
+    server_.world.RunFor(cut_us * kNanosPerMicro);
+    server_.Crash(CrashKind::kPowerCut);
+    server_.Start();
+    server_.world.RunFor(10 * kSecond);
+    const journal::CounterRow counters = server_.journal->Counters(agent);
+    EXPECT_EQ(counters.dropped, 0u);
+    EXPECT_EQ(counters.dead, 0u);
+    if (sent->ok()) EXPECT_EQ(counters.completed, completed + 1);
+    if (!server_.IdOf("agent").valid()) {  // nothing was acknowledged, so it went
+      EXPECT_FALSE(sent->ok());
+      Serve(0);
+    }
+    EXPECT_EQ(server_.CheckCounters(), "");
+  }
+}
+
 }  // namespace
 }  // namespace caxton::controller::testing
