@@ -318,6 +318,7 @@ class ControllerImpl final : public Controller {
   void AwaitRestored(DeploymentId id, Done<RollbackOutcome> done);
   void TellRestored(DeploymentId id, Done<RollbackOutcome> done);
   absl::StatusOr<RevisionNumber> RollbackTarget(const AgentEntry& agent, RevisionNumber to);
+  bool IsWithdrawn(const AgentEntry& agent, const Revision& revision) const;
   bool Proven(const AgentEntry& agent, const Revision& revision) const;
   bool Restorable(const AgentEntry& agent, RevisionNumber number) const;
 

@@ -161,7 +161,7 @@ void ControllerImpl::History(std::string name, Done<std::vector<HistoryEntry>> d
       HistoryEntry entry{.revision = *it->second};
       if (Run* run = FindRun(it->second->deployment); run != nullptr)
         entry.deployment = run->status;
-      entry.withdrawn = agent->IsWithdrawn(it->first);
+      entry.withdrawn = IsWithdrawn(*agent, *it->second);
       entry.restorable = Restorable(*agent, it->first);
       const uint32_t candidate_ppm = agent->route.candidate.valid() ? agent->route.weight_ppm : 0;
       if (it->first == agent->route.candidate) entry.weight_ppm = candidate_ppm;

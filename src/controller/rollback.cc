@@ -126,10 +126,17 @@ void ControllerImpl::TellRolledBack(DeploymentId id, Done<RollbackOutcome> done)
   }
 }
 
+// The route's record lists the last of them only.
+bool ControllerImpl::IsWithdrawn(const AgentEntry& agent, const Revision& revision) const {
+  auto made_by = runs_.find(revision.deployment);
+  return agent.IsWithdrawn(revision.ref.number) ||
+         (made_by != runs_.end() && made_by->second->status.withdrawn);
+}
+
 // Whether it served for good and was not withdrawn. One whose deployment is not on record any more
-// did: of those that did not, both go together (ForgetRevision).
+// did: of those that did not, or were withdrawn, both go together (ForgetRevision).
 bool ControllerImpl::Proven(const AgentEntry& agent, const Revision& revision) const {
-  if (agent.IsWithdrawn(revision.ref.number)) return false;
+  if (IsWithdrawn(agent, revision)) return false;
   auto made_by = runs_.find(revision.deployment);
   return made_by == runs_.end() || made_by->second->status.running_ns != 0;
 }

@@ -11,6 +11,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/controller/limits.h"
 #include "caxton/controller/testing/sim_server.h"
+#include "caxton/journal/limits.h"
 
 namespace caxton::controller::testing {
 namespace {
@@ -154,6 +155,25 @@ TEST_F(Rollbacks, ToTheOneBeforeIsWarmToo) {
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->view.status.id, DeploymentId(2));
   EXPECT_EQ(Serving(), 1u);
+}
+
+// More than the route's record lists.
+TEST_F(Rollbacks, WhatWasWithdrawnStaysSoHoweverManyFollow) {
+  Serve("agent", modules_[0]);
+  for (size_t i = 0; i <= journal::kMaxWithdrawnKept; ++i) {
+    Serve("agent", modules_[1], /*window=*/true);
+    ASSERT_TRUE(server_.Rollback({.target = "agent"}).ok());
+  }
+  Restart();
+  ASSERT_TRUE(Entry(2).has_value());
+  EXPECT_TRUE(Entry(2)->withdrawn);
+  EXPECT_FALSE(Entry(2)->restorable);
+  EXPECT_EQ(ReasonOf(server_.Rollback({.target = "agent", .to = RevisionNumber(2)}).status()),
+            "NOT_RESTORABLE");
+  Serve("agent", modules_[2]);
+  auto back = server_.Rollback({.target = "agent"});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->view.candidate->module, modules_[0]) << "the last that was not withdrawn";
 }
 
 class RollbacksOnAFullServer : public Rollbacks {
