@@ -96,8 +96,9 @@ std::vector<Digest> ControllerImpl::KeptModules() {
   std::vector<Digest> kept;
   for (AgentEntry* agent : book_.All()) {
     for (const auto& [number, revision] : agent->revisions) {
-      if (Restorable(*agent, number) || Wanted(*agent, number) ||
-          runs_.contains(revision->deployment)) {
+      // The cheap one first: Restorable looks for the file, and at all newer revisions.
+      if (runs_.contains(revision->deployment) || Wanted(*agent, number) ||
+          Restorable(*agent, number)) {
         kept.push_back(revision->module);
       }
     }

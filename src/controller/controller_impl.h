@@ -347,6 +347,7 @@ class ControllerImpl final : public Controller {
   static absl::Status EtagMismatch(std::string_view what);
   static absl::Status CheckEtag(const Run& run, const std::string& etag);
   absl::Status CheckEtag(const AgentEntry& agent, const std::string& etag);
+  void ExplainJudged(Explanation explanation, Done<Explanation> done);
   void Notify(const Run& run, bool transition);
   void EndWatches(DeploymentId id, const absl::Status& why);
 

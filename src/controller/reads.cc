@@ -13,6 +13,33 @@ namespace caxton::controller {
 
 using deployment::DeploymentName;
 
+namespace {
+
+// The verdict from the evidence on record, beside the one in `explanation->view`. Any thread.
+absl::Status Recompute(const journal::Journal& journal, Explanation* explanation) {
+  const deployment::DeploymentStatus& status = explanation->view.status;
+  constexpr int64_t kLastSecondsMs = 10'000;
+  int64_t last_ms = 0;
+  std::unique_ptr<analysis::Judge> judge = analysis::MakeJudge(status.plan);
+  RETURN_IF_ERROR(journal.ScanEvidence(status.id, [&](const Observation& seen) {
+    // What came after the verdict did not make it.
+    if (judge->Fired().has_value()) return;
+    judge->Observe(seen);
+    last_ms = std::max(last_ms, seen.at_ms);
+    ++explanation->evidence;
+  }));
+  // A verdict on latency may have come from the clock: close the last seconds as it did.
+  const bool failed = status.verdict.kind == deployment::VerdictKind::kFailed;
+  if (failed && !judge->Fired().has_value()) judge->Tick(last_ms + kLastSecondsMs);
+  explanation->numbers = judge->Numbers();
+  if (auto fired = judge->Fired(); fired.has_value()) explanation->recomputed = *fired;
+  explanation->matches =
+      failed == (explanation->recomputed.kind == deployment::VerdictKind::kFailed);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 DeploymentView ControllerImpl::ViewOf(const Run& run) {
   DeploymentView view;
   view.status = run.status;
@@ -191,34 +218,30 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
                                                           " is not judged: it has no conditions")),
                      "NOT_JUDGED"));
     }
-    Explanation explanation;
-    int64_t last_ms = 0;
-    constexpr int64_t kLastSecondsMs = 10'000;
-    explanation.view = ViewOf(run);
-    std::unique_ptr<analysis::Judge> judge = analysis::MakeJudge(run.status.plan);
-    absl::Status read = d_.journal->ScanEvidence(run.status.id, [&](const Observation& seen) {
-      // What came after the verdict did not make it.
-      if (judge->Fired().has_value()) return;
-      judge->Observe(seen);
-      last_ms = std::max(last_ms, seen.at_ms);
-      ++explanation.evidence;
-    });
-    if (!read.ok()) return done(read);
-    // A verdict on latency may have come from the clock: close the last seconds as it did.
-    if (run.status.verdict.kind == deployment::VerdictKind::kFailed &&
-        !judge->Fired().has_value()) {
-      judge->Tick(last_ms + kLastSecondsMs);
-    }
-    explanation.numbers = judge->Numbers();
-    if (auto fired = judge->Fired(); fired.has_value()) explanation.recomputed = *fired;
-    const deployment::VerdictKind recorded = run.status.verdict.kind;
-    const bool both_failed = recorded == deployment::VerdictKind::kFailed &&
-                             explanation.recomputed.kind == deployment::VerdictKind::kFailed;
-    const bool neither = recorded != deployment::VerdictKind::kFailed &&
-                         explanation.recomputed.kind != deployment::VerdictKind::kFailed;
-    explanation.matches = both_failed || neither;
-    done(std::move(explanation));
+    ExplainJudged({.view = ViewOf(run)}, std::move(done));
   });
+}
+
+// A deployment of days has millions of rows of evidence: they are folded beside the strand.
+void ControllerImpl::ExplainJudged(Explanation explanation, Done<Explanation> done) {
+  auto recompute = [this, explanation = std::move(explanation), done = std::move(done)]() mutable {
+    absl::Status read = Recompute(*d_.journal, &explanation);
+    OnStrand([this, read = std::move(read), explanation = std::move(explanation),
+              done = std::move(done)]() mutable {
+      // What was read may have gone meanwhile, and with it a part of what was to be read.
+      const Run* run = FindRun(explanation.view.status.id);
+      if (run == nullptr) return done(NotKept(explanation.view.status.id));
+      if (absl::Status gone = CheckEvidenceKept(*run); !gone.ok()) return done(std::move(gone));
+      if (!read.ok()) return done(std::move(read));
+      // The judge has spoken meanwhile: what was read may be older than its verdict.
+      if (run->status.verdict.kind != explanation.view.status.verdict.kind) {
+        return ExplainJudged({.view = ViewOf(*run)}, std::move(done));
+      }
+      done(std::move(explanation));
+    });
+  };
+  if (d_.cleaner == nullptr) return recompute();
+  d_.cleaner->Post(std::move(recompute));
 }
 
 void ControllerImpl::Watch(std::string target, Watcher changed, WatchEnded ended,

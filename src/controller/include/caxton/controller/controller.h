@@ -94,7 +94,8 @@ struct ControllerDeps {
   validation::Validator* validator = nullptr;
   int64_t time_scale = 1;                           // --dev --time-scale: divides stage durations
   size_t max_deployments = kDefaultMaxDeployments;  // under way at once, at least 1
-  // For work that may block (files), its alone; null: modules are swept at the start only.
+  // For work that may block or takes long (files, evidence), its alone; null: modules are swept at
+  // the start only, and evidence is folded on the strand.
   Executor* cleaner = nullptr;
   int64_t keep_evidence_ns = kDefaultKeepEvidenceNs;  // after a deployment's end, at least
   int64_t keep_ended_ns = kDefaultKeepEndedNs;        // kMinKeepNs
