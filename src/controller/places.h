@@ -55,7 +55,6 @@ class Places {
     auto at = std::find(waiting_.begin(), waiting_.end(), id);
     return at == waiting_.end() ? 0 : static_cast<size_t>(at - waiting_.begin()) + 1;
   }
-  size_t waiting() const { return waiting_.size(); }
 
  private:
   size_t most_;

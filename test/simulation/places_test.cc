@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who waits for what: places among the deployments under way, and the validator's queue. Whoever
-// ends, by whatever way, hands on what others wait for.
+// Who waits for what: places among the deployments under way, records, and the validator's queue.
+// Whoever ends, by whatever way, hands on what others wait for.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -164,6 +164,42 @@ TEST_F(Waiting, ARemovedAgentLeavesTheQueueToTheOthers) {
   EXPECT_EQ(server_.Get("c")->place_in_queue, 1u);
   ASSERT_TRUE(Abort("a"));
   EXPECT_TRUE(Runs("c"));
+}
+
+// ---- commands
+
+TEST_F(Waiting, AsManyCommandsAsTheLimitSaysWaitForARecord) {
+  Serve("a", 0);
+  Canary("a", 1);  // dep-2
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("a", modules_[2])).ok());
+  size_t done = 0;
+  std::vector<std::string> refused;
+  const auto answer = [&](const absl::Status& status) {
+    ++done;
+    if (!status.ok()) refused.push_back(ReasonOf(status));
+  };
+  const auto pause = [&] {
+    server_.controller->Pause("dep-2", {}, [&](const auto& got) { answer(got.status()); });
+  };
+  // The record of the first is on its way to the disk.
+  for (size_t i = 0; i < 1 + kMaxWaitingCommands; ++i) pause();
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(done, 1 + kMaxWaitingCommands);
+  EXPECT_THAT(refused, ::testing::IsEmpty());
+
+  ASSERT_TRUE(server_
+                  .Ask<DeploymentView>([&](Done<DeploymentView> resumed) {
+                    server_.controller->Resume("dep-2", {}, std::move(resumed));
+                  })
+                  .ok());
+  for (size_t i = 0; i < 1 + kMaxWaitingCommands; ++i) pause();
+  pause();
+  // Of the queued one's name, but it is the other that is rolled back.
+  server_.controller->Rollback({.target = "dep-3"}, [&](const auto& got) { answer(got.status()); });
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(done, 2 * (1 + kMaxWaitingCommands) + 2);
+  EXPECT_THAT(refused, ::testing::ElementsAre("TOO_MANY_COMMANDS", "TOO_MANY_COMMANDS"));
+  EXPECT_EQ(Status("dep-2").state, DeploymentState::kDeploying);
 }
 
 // ---- the validator's queue
