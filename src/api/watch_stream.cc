@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WatchDeployment: the current snapshot, then each change. A slow reader gets the newest snapshot,
-// never a backlog; transitions it has not seen are merged into the next frame.
+// never a backlog; transitions it has not seen are merged into the next frame. When the
+// deployment's agent is removed the stream ends with NOT_FOUND.
 #include <memory>
 #include <optional>
 
@@ -42,6 +43,10 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
         [shared](const controller::DeploymentView& view, bool transition) {
           MutexLock lock(&shared->mutex);
           if (shared->stream) shared->stream->Show(view, transition);
+        },
+        [shared](const absl::Status& why) {
+          MutexLock lock(&shared->mutex);
+          if (shared->stream) shared->stream->Gone(why);
         },
         [shared, controller = context_->deps.controller](absl::StatusOr<uint64_t> id) {
           MutexLock lock(&shared->mutex);
@@ -97,8 +102,17 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
     next_ = std::move(next);
     Pump();
   }
+  // Nothing comes any more; what is there is still shown.
+  void Gone(const absl::Status& why) {
+    gone_ = ToGrpc(why);
+    Pump();
+  }
   void Pump() {
-    if (ended_ || writing_ || !next_) return;
+    if (ended_ || writing_) return;
+    if (!next_) {
+      if (gone_) End(*gone_);
+      return;
+    }
     out_ = *std::move(next_);
     next_.reset();
     writing_ = true;
@@ -115,6 +129,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
   const std::string trace_id_;
   // Guarded by shared_->mutex.
   std::optional<v1::WatchDeploymentResponse> next_;
+  std::optional<grpc::Status> gone_;
   v1::WatchDeploymentResponse out_;
   bool writing_ = false;
   bool ended_ = false;

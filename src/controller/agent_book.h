@@ -35,8 +35,7 @@ struct AgentEntry {
   std::shared_ptr<router::AgentLoad> load = std::make_shared<router::AgentLoad>();
 
   std::shared_ptr<const Revision> Find(RevisionNumber number) const;
-  std::shared_ptr<const Revision> Stable() const { return Find(route.stable); }
-  bool IsWithdrawn(RevisionNumber number) const;
+  bool IsWithdrawn(RevisionNumber number) const;  // among the last that were
   // What a new deployment takes over from: in a judged cleanup window that is the candidate. Number
   // 0: none.
   RevisionRef Serving() const;

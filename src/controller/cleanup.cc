@@ -65,7 +65,7 @@ void ControllerImpl::CleanUpDeployments(AgentEntry* agent, int64_t now_ns, Clean
     if (agent->Find(number) != nullptr) ++cleaned->revisions;
     ForgetRevision(agent, number, rows);
     EraseDeployment(id, rows);
-    DropRun(id);
+    DropRun(id, NotKept(id));
     ++cleaned->deployments;
   }
 }
@@ -96,8 +96,9 @@ std::vector<Digest> ControllerImpl::KeptModules() {
   std::vector<Digest> kept;
   for (AgentEntry* agent : book_.All()) {
     for (const auto& [number, revision] : agent->revisions) {
-      if (Restorable(*agent, number) || Wanted(*agent, number) ||
-          runs_.contains(revision->deployment)) {
+      // The cheap one first: Restorable looks for the file, and at all newer revisions.
+      if (runs_.contains(revision->deployment) || Wanted(*agent, number) ||
+          Restorable(*agent, number)) {
         kept.push_back(revision->module);
       }
     }

@@ -153,7 +153,7 @@ void ControllerImpl::OnRetry(const std::string& target, CommandClaim claim,
   Revision revision = *old;
   revision.created_ns = d_.clock->WallNanos();
   deployment::DeploymentPlan plan = status.plan;
-  Create(std::move(request), std::move(revision), std::move(plan), std::move(done));
+  Create({std::move(request), std::move(revision), std::move(plan)}, std::move(done));
 }
 
 }  // namespace caxton::controller

@@ -253,7 +253,7 @@ void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
                                    "DEPLOYMENT_IN_PROGRESS"),
                         "wait for it, abort it, or deploy with --queue wait or --queue replace"));
   }
-  Create(std::move(request), *std::move(revision), *std::move(plan), std::move(done));
+  Create({std::move(request), *std::move(revision), *std::move(plan)}, std::move(done));
 }
 
 void ControllerImpl::DryRun(Examined what, std::vector<FieldChange> changes,
@@ -268,30 +268,29 @@ void ControllerImpl::DryRun(Examined what, std::vector<FieldChange> changes,
   });
 }
 
-ControllerImpl::Made ControllerImpl::Make(const DeployRequest& request, Revision revision,
-                                          deployment::DeploymentPlan plan,
-                                          const std::vector<DeploymentId>& group,
-                                          journal::CommitOp* op) {
+ControllerImpl::Made ControllerImpl::Make(Making what, journal::CommitOp* op) {
+  const DeployRequest& request = what.request;
   AgentEntry* agent = book_.Find(std::string_view(request.agent));
   if (agent == nullptr) agent = book_.Create(request.agent, d_.clock->WallNanos(), &op->rows);
   auto run = std::make_unique<Run>();
   deployment::DeploymentStatus& status = run->status;
   status.id = DeploymentId(next_deployment_++);
-  revision.deployment = status.id;
+  what.revision.deployment = status.id;
   std::shared_ptr<const Revision> candidate =
-      book_.AddRevision(agent, std::move(revision), &op->rows);
+      book_.AddRevision(agent, std::move(what.revision), &op->rows);
   status.agent = request.agent;
   status.label = request.label;
   status.module = candidate->module;
   status.candidate = candidate->ref;
   status.stable = agent->Serving();
-  status.plan = std::move(plan);
+  status.plan = std::move(what.plan);
   d_.random->Fill(status.salt);
   if (request.allow_breaking) status.allowed_by = request.requested_by;
-  status.group = group;
+  status.group = std::move(what.group);
 
   const bool behind = agent->active.valid();
-  const bool queued = behind || !places_.Take(status.id);
+  if (what.at_once) places_.Occupy(status.id);
+  const bool queued = behind || !places_.Take(PlaceOf(status));
   Made made{.id = status.id};
   absl::StatusOr<deployment::Transition> created =
       deployment::Apply(status, deployment::Created{queued}, d_.clock->WallNanos());
@@ -321,11 +320,10 @@ void ControllerImpl::OnCreated(Made made) {
   Finish(made.id);
 }
 
-void ControllerImpl::Create(DeployRequest request, Revision revision,
-                            deployment::DeploymentPlan plan, Done<DeployOutcome> done) {
+void ControllerImpl::Create(Making what, Done<DeployOutcome> done) {
   journal::CommitOp op;
-  Made made = Make(request, std::move(revision), std::move(plan), {}, &op);
-  CommandClaim claim = std::move(request.terms.claim);
+  CommandClaim claim = std::move(what.request.terms.claim);
+  Made made = Make(std::move(what), &op);
   claim.record.deployment = made.id;
   claim.record.made = true;
   PutClaim(claim, &op.rows);

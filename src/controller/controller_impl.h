@@ -54,7 +54,7 @@ class ControllerImpl final : public Controller {
   void ListAgents(Done<std::vector<AgentView>> done) override;
   void History(std::string name, Done<std::vector<HistoryEntry>> done) override;
   void Explain(std::string target, Done<Explanation> done) override;
-  void Watch(std::string target, Watcher changed, Done<uint64_t> done) override;
+  void Watch(std::string target, Watcher changed, WatchEnded ended, Done<uint64_t> done) override;
   void Unwatch(uint64_t id) override;
   void Observe(const Observation& observation) override;
   void OnMirrored(const MirroredStep& step) override;
@@ -87,6 +87,8 @@ class ControllerImpl final : public Controller {
     std::optional<validation::ValidationReport> validation;
     std::unique_ptr<analysis::Judge> judge;
     std::optional<analysis::JudgeNumbers> last_numbers;
+    std::optional<int64_t>
+        validate_until_ns;  // monotonic: how long a full validator is asked again
     bool judge_spoke = false;
     std::optional<uint32_t> early_asked;           // the stage that the evidence was to end early
     std::shared_ptr<SharedComparison> comparison;  // of a shadow that runs
@@ -121,6 +123,7 @@ class ControllerImpl final : public Controller {
   struct Watching {
     DeploymentId deployment;
     Watcher changed;
+    WatchEnded ended;
   };
 
   // -- controller.cc
@@ -131,8 +134,14 @@ class ControllerImpl final : public Controller {
   absl::Status CheckLabel(const AgentEntry& agent, const Revision& revision);
   absl::StatusOr<deployment::DeploymentPlan> PlanFor(const DeploymentSpec& spec,
                                                      const AgentEntry* agent);
-  void Create(DeployRequest request, Revision revision, deployment::DeploymentPlan plan,
-              Done<DeployOutcome> done);
+  struct Making {
+    DeployRequest request;
+    Revision revision;
+    deployment::DeploymentPlan plan;
+    std::vector<DeploymentId> group = {};
+    bool at_once = false;  // has a place on the server, whoever waits for one
+  };
+  void Create(Making what, Done<DeployOutcome> done);
   // What both Create and a group do: the agent, its revision, and a deployment that is busy until
   // `op` is on the disk.
   struct Made {
@@ -141,8 +150,7 @@ class ControllerImpl final : public Controller {
     std::vector<DeploymentId> overtaken;
     DeploymentId replaced;
   };
-  Made Make(const DeployRequest& request, Revision revision, deployment::DeploymentPlan plan,
-            const std::vector<DeploymentId>& group, journal::CommitOp* op);
+  Made Make(Making what, journal::CommitOp* op);
   void OnCreated(Made made);
   Run* FindRun(DeploymentId id);
   // Of a claim of an earlier start: the deployment that it made.
@@ -189,12 +197,17 @@ class ControllerImpl final : public Controller {
   void PublishAgent(AgentEntry* agent);
   void Do(Run* run, const deployment::Effect& effect);
   void RunNextQueued(AgentEntry* agent, DeploymentId ended);
+  // The deployment in whose name the place is held: a group has one, in its first's.
+  static DeploymentId PlaceOf(const deployment::DeploymentStatus& status);
+  void LeavePlace(const deployment::DeploymentStatus& ended);
+  void FillPlaces();
   void Dequeue(DeploymentId id);
   void ForgetOld(AgentEntry* agent);
   void ForgetRevision(AgentEntry* agent, RevisionNumber number, journal::RowBatch* rows);
   static void EraseDeployment(DeploymentId id, journal::RowBatch* rows);
   static void EraseEvidence(DeploymentId id, journal::RowBatch* rows);
-  void DropRun(DeploymentId id);
+  void DropRun(DeploymentId id, const absl::Status& why);
+  static absl::Status NotKept(DeploymentId id);
 
   // -- shadows.cc
   void StartComparison(Run* run);
@@ -245,6 +258,12 @@ class ControllerImpl final : public Controller {
   using WorkersReady =
       absl::AnyInvocable<void(absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>>)>;
   void GetWorkers(const Revision& revision, int64_t limit_ns, bool may_compile, WorkersReady ready);
+  struct Compiled {
+    Revision revision;
+    int64_t limit_ns = 0;
+    int64_t until_ns = 0;  // a full validator is asked again; monotonic
+  };
+  void CompileAgain(Compiled what, WorkersReady ready);
   void GiveTraffic(DeploymentId id);
   bool Wanted(const AgentEntry& agent, RevisionNumber number);
   void StartWorkers(RevisionRef revision);
@@ -291,6 +310,7 @@ class ControllerImpl final : public Controller {
 
   // -- rollback.cc
   void OnRollback(RollbackRequest request, Done<RollbackOutcome> done);
+  Run* RolledBackFor(const std::string& target, const AgentEntry& agent, Run* found);
   void RollbackRun(Run* run, RollbackRequest request, Done<RollbackOutcome> done);
   void TellRolledBack(DeploymentId id, Done<RollbackOutcome> done);
   void Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim claim,
@@ -298,6 +318,8 @@ class ControllerImpl final : public Controller {
   void AwaitRestored(DeploymentId id, Done<RollbackOutcome> done);
   void TellRestored(DeploymentId id, Done<RollbackOutcome> done);
   absl::StatusOr<RevisionNumber> RollbackTarget(const AgentEntry& agent, RevisionNumber to);
+  bool IsWithdrawn(const AgentEntry& agent, const Revision& revision) const;
+  bool Proven(const AgentEntry& agent, const Revision& revision) const;
   bool Restorable(const AgentEntry& agent, RevisionNumber number) const;
 
   // -- removal.cc
@@ -311,7 +333,7 @@ class ControllerImpl final : public Controller {
                      const CommandClaim& claim, absl::AnyInvocable<void()> then);
   void BeginRemoval(AgentId id);
   void AwaitDrained(AgentId id);
-  void GiveUpRemoval(AgentEntry* agent);
+  void GiveUpRemoval(AgentEntry* agent, absl::Status why);
   void Discard(AgentId id);
   void EraseAgent(AgentId id);
   RemoveOutcome OutcomeOf(AgentId id, router::RemoveMode mode, const RemovalStart& start) const;
@@ -325,7 +347,9 @@ class ControllerImpl final : public Controller {
   static absl::Status EtagMismatch(std::string_view what);
   static absl::Status CheckEtag(const Run& run, const std::string& etag);
   absl::Status CheckEtag(const AgentEntry& agent, const std::string& etag);
+  void ExplainJudged(Explanation explanation, Done<Explanation> done);
   void Notify(const Run& run, bool transition);
+  void EndWatches(DeploymentId id, const absl::Status& why);
 
   ControllerDeps d_;
   bool stopped_ = false;

@@ -2,7 +2,8 @@
 //
 // Groups: deployments of several agents that are switched in one route change. Each is validated
 // and prepared like any other; the records of all that say "it serves" are one write, and their
-// routes one swap. What ends one of them before that ends them all. What if the process dies here?
+// routes one swap. What ends one of them before that ends them all. A group has one of the server's
+// places (PlaceOf). What if the process dies here?
 // Before the write nobody serves and every member prepares again; after it all do.
 #include <algorithm>
 #include <set>
@@ -100,7 +101,7 @@ void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests, CommandC
   std::vector<Made> made;
   for (size_t i = 0; i < requests.size(); ++i) {
     made.push_back(
-        Make(requests[i], std::move(parts[i].first), std::move(parts[i].second), group, &op));
+        Make({requests[i], std::move(parts[i].first), std::move(parts[i].second), group}, &op));
     CAXTON_ASSERT(made.back().id == group[i], "ids are given out in order");
   }
   claim.record.deployment = group.front();

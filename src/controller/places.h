@@ -21,8 +21,10 @@ class Places {
     CAXTON_ASSERT(most > 0, "without a place nothing could ever be deployed");
   }
 
-  // True: it has a place. False: it waits in the queue.
+  // True: it has a place. False: it waits in the queue. Asked again it says the same.
   bool Take(DeploymentId id) {
+    if (taken_.contains(id)) return true;
+    if (PlaceInQueue(id) > 0) return false;
     if (taken_.size() < most_ && waiting_.empty()) {
       taken_.insert(id);
       return true;
@@ -30,7 +32,8 @@ class Places {
     waiting_.push_back(id);
     return false;
   }
-  // After a restart: what was under way goes on, even if there are fewer places now.
+  // Whatever there is: what was under way before a restart goes on even if there are fewer places
+  // now, and a rollback never waits.
   void Occupy(DeploymentId id) { taken_.insert(id); }
   // Gives up its place, or its turn in the queue.
   void Leave(DeploymentId id) {
@@ -52,7 +55,6 @@ class Places {
     auto at = std::find(waiting_.begin(), waiting_.end(), id);
     return at == waiting_.end() ? 0 : static_cast<size_t>(at - waiting_.begin()) + 1;
   }
-  size_t waiting() const { return waiting_.size(); }
 
  private:
   size_t most_;

@@ -14,7 +14,6 @@ TEST(Places, BeyondTheLimitTheyWaitInTheirOrder) {
   EXPECT_TRUE(places.Take(kB));
   EXPECT_FALSE(places.Take(kC));
   EXPECT_FALSE(places.Take(kD));
-  EXPECT_EQ(places.waiting(), 2u);
   EXPECT_EQ(places.PlaceInQueue(kA), 0u);
   EXPECT_EQ(places.PlaceInQueue(kC), 1u);
   EXPECT_EQ(places.PlaceInQueue(kD), 2u);
@@ -35,6 +34,16 @@ TEST(Places, NobodyOvertakesTheQueue) {
   places.Leave(kA);
   EXPECT_FALSE(places.Take(kC)) << "a place is free, but kB waits for it";
   EXPECT_EQ(places.TakeNext(), kB);
+}
+
+TEST(Places, WhoAsksAgainIsToldTheSame) {
+  Places places(1);
+  EXPECT_TRUE(places.Take(kA));
+  EXPECT_FALSE(places.Take(kB));
+  EXPECT_TRUE(places.Take(kA));
+  EXPECT_FALSE(places.Take(kB));
+  EXPECT_FALSE(places.Take(kC));
+  EXPECT_EQ(places.PlaceInQueue(kC), 2u) << "kB waits once";
 }
 
 TEST(Places, WhoLeavesTheQueueLeavesItToTheOthers) {

@@ -13,8 +13,23 @@ namespace caxton::controller {
 
 using deployment::DeploymentState;
 
+namespace {
+
+// A full queue at the validator says when to come again. -1: it is not that.
+int64_t AskAgainInNs(const absl::Status& status) {
+  const int64_t after_ms = RetryAfterMsOf(status);
+  return absl::IsResourceExhausted(status) && after_ms >= 0
+             ? std::max<int64_t>(after_ms, 1) * kNanosPerMilli
+             : -1;
+}
+
+}  // namespace
+
 void ControllerImpl::DoValidate(Run* run) {
   const DeploymentId id = run->status.id;
+  if (!run->validate_until_ns.has_value()) {
+    run->validate_until_ns = d_.clock->MonoNanos() + run->status.plan.validate_limit_ns;
+  }
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
   Examined what{.revision = *agent->Find(run->status.candidate.number),
                 .limit_ns = run->status.plan.validate_limit_ns,
@@ -36,6 +51,15 @@ void ControllerImpl::OnValidated(DeploymentId id,
     return;  // aborted meanwhile
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
   if (agent == nullptr) return;
+  const int64_t again_ns = AskAgainInNs(report.status());
+  if (again_ns >= 0 && d_.clock->MonoNanos() + again_ns < *run->validate_until_ns) {
+    d_.executor->PostAfter(again_ns, [this, id] {
+      Run* run = FindRun(id);
+      if (run == nullptr || stopped_ || run->status.state != DeploymentState::kValidating) return;
+      if (book_.Find(run->status.candidate.agent) != nullptr) DoValidate(run);
+    });
+    return;
+  }
   if (!report.ok()) {
     Step(id,
          deployment::ValidationFailed{
@@ -78,21 +102,32 @@ void ControllerImpl::GetWorkers(const Revision& revision, int64_t limit_ns, bool
                   got = std::move(got)]() mutable {
           if (got.ok() || !absl::IsNotFound(got.status()) || !may_compile)
             return ready(std::move(got));
-          // The cache lost its native code (another engine or processor, or a swept file): make it
-          // again.
-          d_.validator->Validate(
-              revision, {.limit_ns = limit_ns},
-              [this, revision, limit_ns, ready = std::move(ready)](
-                  absl::StatusOr<validation::ValidationReport> report) mutable {
-                OnStrand([this, revision, limit_ns, ready = std::move(ready),
-                          report = std::move(report)]() mutable {
-                  if (!report.ok()) return ready(report.status());
-                  if (!report->ok()) {
-                    return ready(absl::FailedPreconditionError(AbslView(report->Summary())));
-                  }
-                  GetWorkers(revision, limit_ns, false, std::move(ready));
+          // The cache lost its native code (another engine or processor, or a swept file).
+          CompileAgain({revision, limit_ns, d_.clock->MonoNanos() + limit_ns}, std::move(ready));
+        });
+      });
+}
+
+void ControllerImpl::CompileAgain(Compiled what, WorkersReady ready) {
+  d_.validator->Validate(
+      what.revision, {.limit_ns = what.limit_ns},
+      [this, what,
+       ready = std::move(ready)](absl::StatusOr<validation::ValidationReport> report) mutable {
+        OnStrand([this, what = std::move(what), ready = std::move(ready),
+                  report = std::move(report)]() mutable {
+          const int64_t again_ns = AskAgainInNs(report.status());
+          if (again_ns >= 0 && d_.clock->MonoNanos() + again_ns < what.until_ns && !stopped_) {
+            d_.executor->PostAfter(
+                again_ns, [this, what = std::move(what), ready = std::move(ready)]() mutable {
+                  CompileAgain(std::move(what), std::move(ready));
                 });
-              });
+            return;
+          }
+          if (!report.ok()) return ready(report.status());
+          if (!report->ok()) {
+            return ready(absl::FailedPreconditionError(AbslView(report->Summary())));
+          }
+          GetWorkers(what.revision, what.limit_ns, false, std::move(ready));
         });
       });
 }

@@ -13,6 +13,33 @@ namespace caxton::controller {
 
 using deployment::DeploymentName;
 
+namespace {
+
+// The verdict from the evidence on record, beside the one in `explanation->view`. Any thread.
+absl::Status Recompute(const journal::Journal& journal, Explanation* explanation) {
+  const deployment::DeploymentStatus& status = explanation->view.status;
+  constexpr int64_t kLastSecondsMs = 10'000;
+  int64_t last_ms = 0;
+  std::unique_ptr<analysis::Judge> judge = analysis::MakeJudge(status.plan);
+  RETURN_IF_ERROR(journal.ScanEvidence(status.id, [&](const Observation& seen) {
+    // What came after the verdict did not make it.
+    if (judge->Fired().has_value()) return;
+    judge->Observe(seen);
+    last_ms = std::max(last_ms, seen.at_ms);
+    ++explanation->evidence;
+  }));
+  // A verdict on latency may have come from the clock: close the last seconds as it did.
+  const bool failed = status.verdict.kind == deployment::VerdictKind::kFailed;
+  if (failed && !judge->Fired().has_value()) judge->Tick(last_ms + kLastSecondsMs);
+  explanation->numbers = judge->Numbers();
+  if (auto fired = judge->Fired(); fired.has_value()) explanation->recomputed = *fired;
+  explanation->matches =
+      failed == (explanation->recomputed.kind == deployment::VerdictKind::kFailed);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 DeploymentView ControllerImpl::ViewOf(const Run& run) {
   DeploymentView view;
   view.status = run.status;
@@ -20,7 +47,7 @@ DeploymentView ControllerImpl::ViewOf(const Run& run) {
     view.candidate = agent->Find(run.status.candidate.number);
     view.stable = agent->Find(run.status.stable.number);
     if (run.status.queued && agent->active != run.status.id) view.queued_behind = agent->active;
-    view.place_in_queue = places_.PlaceInQueue(run.status.id);
+    view.place_in_queue = places_.PlaceInQueue(PlaceOf(run.status));
   }
   view.numbers = run.judge ? std::optional(run.judge->Numbers()) : run.last_numbers;
   view.shadow = run.comparison ? run.comparison->Report() : run.shadow_report;
@@ -161,7 +188,7 @@ void ControllerImpl::History(std::string name, Done<std::vector<HistoryEntry>> d
       HistoryEntry entry{.revision = *it->second};
       if (Run* run = FindRun(it->second->deployment); run != nullptr)
         entry.deployment = run->status;
-      entry.withdrawn = agent->IsWithdrawn(it->first);
+      entry.withdrawn = IsWithdrawn(*agent, *it->second);
       entry.restorable = Restorable(*agent, it->first);
       const uint32_t candidate_ppm = agent->route.candidate.valid() ? agent->route.weight_ppm : 0;
       if (it->first == agent->route.candidate) entry.weight_ppm = candidate_ppm;
@@ -191,39 +218,36 @@ void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
                                                           " is not judged: it has no conditions")),
                      "NOT_JUDGED"));
     }
-    Explanation explanation;
-    int64_t last_ms = 0;
-    constexpr int64_t kLastSecondsMs = 10'000;
-    explanation.view = ViewOf(run);
-    std::unique_ptr<analysis::Judge> judge = analysis::MakeJudge(run.status.plan);
-    absl::Status read = d_.journal->ScanEvidence(run.status.id, [&](const Observation& seen) {
-      // What came after the verdict did not make it.
-      if (judge->Fired().has_value()) return;
-      judge->Observe(seen);
-      last_ms = std::max(last_ms, seen.at_ms);
-      ++explanation.evidence;
-    });
-    if (!read.ok()) return done(read);
-    // A verdict on latency may have come from the clock: close the last seconds as it did.
-    if (run.status.verdict.kind == deployment::VerdictKind::kFailed &&
-        !judge->Fired().has_value()) {
-      judge->Tick(last_ms + kLastSecondsMs);
-    }
-    explanation.numbers = judge->Numbers();
-    if (auto fired = judge->Fired(); fired.has_value()) explanation.recomputed = *fired;
-    const deployment::VerdictKind recorded = run.status.verdict.kind;
-    const bool both_failed = recorded == deployment::VerdictKind::kFailed &&
-                             explanation.recomputed.kind == deployment::VerdictKind::kFailed;
-    const bool neither = recorded != deployment::VerdictKind::kFailed &&
-                         explanation.recomputed.kind != deployment::VerdictKind::kFailed;
-    explanation.matches = both_failed || neither;
-    done(std::move(explanation));
+    ExplainJudged({.view = ViewOf(run)}, std::move(done));
   });
 }
 
-void ControllerImpl::Watch(std::string target, Watcher changed, Done<uint64_t> done) {
+// A deployment of days has millions of rows of evidence: they are folded beside the strand.
+void ControllerImpl::ExplainJudged(Explanation explanation, Done<Explanation> done) {
+  auto recompute = [this, explanation = std::move(explanation), done = std::move(done)]() mutable {
+    absl::Status read = Recompute(*d_.journal, &explanation);
+    OnStrand([this, read = std::move(read), explanation = std::move(explanation),
+              done = std::move(done)]() mutable {
+      // What was read may have gone meanwhile, and with it a part of what was to be read.
+      const Run* run = FindRun(explanation.view.status.id);
+      if (run == nullptr) return done(NotKept(explanation.view.status.id));
+      if (absl::Status gone = CheckEvidenceKept(*run); !gone.ok()) return done(std::move(gone));
+      if (!read.ok()) return done(std::move(read));
+      // The judge has spoken meanwhile: what was read may be older than its verdict.
+      if (run->status.verdict.kind != explanation.view.status.verdict.kind) {
+        return ExplainJudged({.view = ViewOf(*run)}, std::move(done));
+      }
+      done(std::move(explanation));
+    });
+  };
+  if (d_.cleaner == nullptr) return recompute();
+  d_.cleaner->Post(std::move(recompute));
+}
+
+void ControllerImpl::Watch(std::string target, Watcher changed, WatchEnded ended,
+                           Done<uint64_t> done) {
   OnStrand([this, target = std::move(target), changed = std::move(changed),
-            done = std::move(done)]() mutable {
+            ended = std::move(ended), done = std::move(done)]() mutable {
     absl::StatusOr<Run*> run = FindTarget(target);
     if (!run.ok()) return done(run.status());
     if (watching_.size() >= kMaxWatchers) {
@@ -234,12 +258,25 @@ void ControllerImpl::Watch(std::string target, Watcher changed, Done<uint64_t> d
     const DeploymentView view = ViewOf(**run);
     done(id);
     changed(view, true);
-    watching_[id] = Watching{(*run)->status.id, std::move(changed)};
+    watching_[id] = Watching{(*run)->status.id, std::move(changed), std::move(ended)};
   });
 }
 
 void ControllerImpl::Unwatch(uint64_t id) {
   OnStrand([this, id] { watching_.erase(id); });
+}
+
+void ControllerImpl::EndWatches(DeploymentId id, const absl::Status& why) {
+  std::vector<WatchEnded> ended;
+  for (auto it = watching_.begin(); it != watching_.end();) {
+    if (it->second.deployment != id) {
+      ++it;
+      continue;
+    }
+    ended.push_back(std::move(it->second.ended));
+    it = watching_.erase(it);
+  }
+  for (WatchEnded& tell : ended) tell(why);
 }
 
 void ControllerImpl::Notify(const Run& run, bool transition) {

@@ -28,7 +28,7 @@ absl::Status ControllerImpl::Recover() {
       } else if (status->state == DeploymentState::kValidating ||
                  status->state == DeploymentState::kDeploying) {
         agent->active = id;
-        places_.Occupy(id);
+        places_.Occupy(PlaceOf(*status));
       }
     }
     auto run = std::make_unique<Run>();

@@ -15,6 +15,17 @@ namespace caxton::controller {
 
 using router::RemoveMode;
 
+namespace {
+
+absl::Status MessagesWaiting(std::string_view agent, uint64_t count) {
+  return WithFix(WithReason(absl::FailedPreconditionError(
+                                StrCat("agent '", agent, "' has ", count, " messages waiting")),
+                            "MESSAGES_WAITING"),
+                 "say what happens to them: --drain, --dead-letter or --purge");
+}
+
+}  // namespace
+
 void ControllerImpl::RemoveAgent(std::string name, RemoveMode mode, CommandTerms terms,
                                  Done<RemoveOutcome> done) {
   OnStrand([this, name = std::move(name), mode, terms = std::move(terms),
@@ -35,11 +46,7 @@ void ControllerImpl::OnRemove(const std::string& name, RemoveMode mode, CommandT
   if (agent->closed) return JoinRemoval(agent, mode, std::move(terms.claim), std::move(done));
   const journal::CounterRow counters = d_.journal->Counters(id);
   if (mode == RemoveMode::kRefuseIfWaiting && counters.waiting > 0) {
-    return done(
-        WithFix(WithReason(absl::FailedPreconditionError(StrCat(
-                               "agent '", name, "' has ", counters.waiting, " messages waiting")),
-                           "MESSAGES_WAITING"),
-                "say what happens to them: --drain, --dead-letter or --purge"));
+    return done(MessagesWaiting(name, counters.waiting));
   }
   agent->closed = true;
   PublishAgent(agent);
@@ -109,6 +116,14 @@ void ControllerImpl::RecordRemoval(AgentEntry* agent, std::optional<RemoveMode> 
 
 void ControllerImpl::BeginRemoval(AgentId id) {
   Removal& removal = removals_[id];
+  AgentEntry* agent = book_.Find(id);
+  // The counters know what the journal has decided; a message that was let in before the agent
+  // closed may have been on its way there, and is acknowledged by now.
+  const int64_t waiting = agent->load->waiting_messages.load();
+  if (removal.mode == RemoveMode::kRefuseIfWaiting && waiting > 0) {
+    return GiveUpRemoval(agent,
+                         MessagesWaiting(agent->record.name, static_cast<uint64_t>(waiting)));
+  }
   if (removal.mode != RemoveMode::kDrain) return Discard(id);
   removal.deadline_ns = d_.clock->MonoNanos() + kMaxDrainNs;
   AwaitDrained(id);
@@ -117,28 +132,34 @@ void ControllerImpl::BeginRemoval(AgentId id) {
 void ControllerImpl::AwaitDrained(AgentId id) {
   AgentEntry* agent = book_.Find(id);
   if (agent->load->waiting_messages.load() <= 0) return Discard(id);
-  if (d_.clock->MonoNanos() >= removals_[id].deadline_ns) return GiveUpRemoval(agent);
+  if (d_.clock->MonoNanos() >= removals_[id].deadline_ns) {
+    return GiveUpRemoval(
+        agent, WithFix(WithReason(absl::DeadlineExceededError(
+                                      "its messages were not handled within 10m; it stays"),
+                                  "DRAIN_TIMEOUT"),
+                       "remove it with --dead-letter or --purge"));
+  }
   d_.executor->PostAfter(kDrainPollNs, [this, id] { AwaitDrained(id); });
 }
 
 // The callers are told once a restart would not go on with it.
-void ControllerImpl::GiveUpRemoval(AgentEntry* agent) {
+void ControllerImpl::GiveUpRemoval(AgentEntry* agent, absl::Status why) {
   agent->closed = false;
   PublishAgent(agent);
   auto askers = std::move(removals_[agent->record.id].askers);
   removals_.erase(agent->record.id);
-  RecordRemoval(agent, std::nullopt, {}, [askers = std::move(askers)]() mutable {
-    for (auto& [start, done] : askers) {
-      done(WithFix(WithReason(absl::DeadlineExceededError(
-                                  "its messages were not handled within 10m; it stays"),
-                              "DRAIN_TIMEOUT"),
-                   "remove it with --dead-letter or --purge"));
-    }
+  RecordRemoval(agent, std::nullopt, {}, [askers = std::move(askers), why]() mutable {
+    for (auto& [start, done] : askers) done(why);
   });
+  RunNextQueued(agent, DeploymentId());  // what came to its turn meanwhile stood
 }
 
+// Nothing waits where the mode is to refuse then. What slips in all the same (its sender had read
+// the route before it was closed) may be acknowledged, so it is kept as a dead letter.
 void ControllerImpl::Discard(AgentId id) {
-  d_.router->DiscardWaiting(id, removals_[id].mode,
+  const RemoveMode mode = removals_[id].mode;
+  d_.router->DiscardWaiting(id,
+                            mode == RemoveMode::kRefuseIfWaiting ? RemoveMode::kDeadLetter : mode,
                             [this, id] { OnStrand([this, id] { EraseAgent(id); }); });
 }
 
@@ -180,7 +201,12 @@ void ControllerImpl::EraseAgent(AgentId id) {
   EraseRows(id, &op.rows);
   for (DeploymentId deployment : agent->history) {
     EraseDeployment(deployment, &op.rows);
-    DropRun(deployment);
+    DropRun(deployment,
+            WithFix(WithReason(absl::NotFoundError(StrCat(deployment::DeploymentName(deployment),
+                                                          " is gone: its agent '",
+                                                          agent->record.name, "' was removed")),
+                               "NO_SUCH_DEPLOYMENT"),
+                    "`caxton agent list` shows what runs"));
   }
   for (const auto& [number, revision] : agent->revisions) {
     d_.validator->Cancel(revision->ref);
@@ -200,6 +226,7 @@ void ControllerImpl::EraseAgent(AgentId id) {
     });
   };
   d_.journal->committer().Submit(std::move(op));
+  FillPlaces();  // those of its deployments are free
 }
 
 }  // namespace caxton::controller

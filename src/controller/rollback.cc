@@ -31,6 +31,24 @@ void ControllerImpl::Rollback(RollbackRequest request, Done<RollbackOutcome> don
   });
 }
 
+// What is rolled back where `target` stands for `found`: what serves. A queued deployment is no
+// obstacle to that. Nor is, where the agent is named, a newest one that has ended: in the cleanup
+// window of the one that serves, the revision before that is still warm.
+ControllerImpl::Run* ControllerImpl::RolledBackFor(const std::string& target,
+                                                   const AgentEntry& agent, Run* found) {
+  if (found->status.queued && agent.active.valid()) return FindRun(agent.active);
+  if (target == DeploymentName(found->status.id) || !found->status.final()) return found;
+  for (DeploymentId id : agent.history) {
+    Run* run = FindRun(id);
+    if (run == nullptr || run->status.state != DeploymentState::kRunning || run->status.finalized) {
+      continue;
+    }
+    // While it drains, the revision before serves already: asked again, it must not go further.
+    if (run->status.candidate == agent.Serving() || run->status.rolling_back) return run;
+  }
+  return found;
+}
+
 void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> done) {
   if (request.drain_ns < 0 || request.drain_ns > kMaxDrainNs) {
     return done(WithReason(absl::InvalidArgumentError("a drain takes between 0s and 10m"),
@@ -42,16 +60,14 @@ void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> d
   AgentEntry* agent = book_.Find(std::string_view(run->status.agent));
   if (agent == nullptr) return done(NoSuchAgent(run->status.agent));
   if (agent->closed) return done(Removing(run->status.agent));
-  if (run->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(*run));
   if (absl::Status changed = CheckEtag(*run, request.terms.etag); !changed.ok()) {
     return done(std::move(changed));
   }
-  // A queued deployment is no obstacle: what serves is what is rolled back. The etag was that of
-  // the queued one.
-  if (run->status.queued && agent->active.valid()) {
-    run = FindRun(agent->active);
-    request.terms.etag.clear();
+  if (Run* meant = RolledBackFor(request.target, *agent, run); meant != run) {
+    run = meant;
+    request.terms.etag.clear();  // it was that of the one found
   }
+  if (run->waiting.size() >= kMaxWaitingCommands) return done(TooManyCommands(*run));
   // The revision before is still warm: one table, no compile and no spawn.
   const deployment::DeploymentStatus& s = run->status;
   const bool warm = s.state == DeploymentState::kValidating ||
@@ -110,13 +126,28 @@ void ControllerImpl::TellRolledBack(DeploymentId id, Done<RollbackOutcome> done)
   }
 }
 
+// The route's record lists the last of them only.
+bool ControllerImpl::IsWithdrawn(const AgentEntry& agent, const Revision& revision) const {
+  auto made_by = runs_.find(revision.deployment);
+  return agent.IsWithdrawn(revision.ref.number) ||
+         (made_by != runs_.end() && made_by->second->status.withdrawn);
+}
+
+// Whether it served for good and was not withdrawn. One whose deployment is not on record any more
+// did: of those that did not, or were withdrawn, both go together (ForgetRevision).
+bool ControllerImpl::Proven(const AgentEntry& agent, const Revision& revision) const {
+  if (IsWithdrawn(agent, revision)) return false;
+  auto made_by = runs_.find(revision.deployment);
+  return made_by == runs_.end() || made_by->second->status.running_ns != 0;
+}
+
 bool ControllerImpl::Restorable(const AgentEntry& agent, RevisionNumber number) const {
   std::shared_ptr<const Revision> revision = agent.Find(number);
-  if (revision == nullptr || agent.IsWithdrawn(number)) return false;
-  // Of the newest kMaxArtifactsPerAgent that can be: a row of bad ones does not push out the good.
-  const auto newer =
-      std::count_if(agent.revisions.upper_bound(number), agent.revisions.end(),
-                    [&agent](const auto& entry) { return !agent.IsWithdrawn(entry.first); });
+  if (revision == nullptr || !Proven(agent, *revision)) return false;
+  // Of the newest kMaxArtifactsPerAgent that are proven: a row of bad ones, or of ones that failed
+  // before traffic, does not push out the good.
+  const auto newer = std::count_if(agent.revisions.upper_bound(number), agent.revisions.end(),
+                                   [&](const auto& entry) { return Proven(agent, *entry.second); });
   return static_cast<size_t>(newer) < kMaxArtifactsPerAgent &&
          d_.artifacts->HasModule(revision->module);
 }
@@ -136,17 +167,16 @@ absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& 
         WithReason(
             absl::FailedPreconditionError(StrCat(
                 agent.record.name, "@", to.value(),
-                " cannot be restored: it was withdrawn, is unknown, or is not kept any more")),
+                " cannot be restored: it was withdrawn or never served, is unknown, or is not kept "
+                "any more")),
             "NOT_RESTORABLE"),
         StrCat("`caxton agent history ", agent.record.name, "` shows which can"));
   }
   for (auto it = agent.revisions.rbegin(); it != agent.revisions.rend(); ++it) {
     const auto& [number, revision] = *it;
     if (number >= serving || !Restorable(agent, number)) continue;
-    // One that ran for good, and is not what runs now under another number.
-    auto made_by = runs_.find(revision->deployment);
-    const bool ran = made_by == runs_.end() || made_by->second->status.running_ns != 0;
-    if (ran && (now == nullptr || !now->SameContent(*revision))) return number;
+    // Not what runs now under another number.
+    if (now == nullptr || !now->SameContent(*revision)) return number;
   }
   return WithFix(
       WithReason(absl::FailedPreconditionError(StrCat("agent '", agent.record.name,
@@ -170,7 +200,8 @@ void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim
   request.terms.claim = std::move(claim);
   absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(DeploymentSpec{}, agent);
   if (!plan.ok()) return done(plan.status());
-  Create(std::move(request), std::move(revision), *std::move(plan),
+  // People wait for it because something is broken: it never waits for a place.
+  Create({std::move(request), std::move(revision), *std::move(plan), {}, /*at_once=*/true},
          [this, done = std::move(done)](absl::StatusOr<DeployOutcome> made) mutable {
            if (!made.ok()) return done(made.status());
            AwaitRestored(made->view.status.id, std::move(done));

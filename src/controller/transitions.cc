@@ -263,7 +263,7 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
 
 // `ended` gives way; a deployment that is rolled back in its cleanup window is not the active one.
 void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
-  places_.Leave(ended);
+  if (const Run* run = FindRun(ended); run != nullptr) LeavePlace(run->status);
   if (agent->active == ended) agent->active = DeploymentId();
   if (!agent->active.valid() && !agent->queued.empty() && !agent->closed) {
     std::vector<DeploymentId> waiting = std::exchange(agent->queued, {});
@@ -272,17 +272,47 @@ void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
     for (DeploymentId overtaken : waiting) Step(overtaken, deployment::Abort{}, nullptr);
     if (Run* run = FindRun(next); run != nullptr && !run->status.final()) {
       agent->active = next;
-      if (places_.Take(next)) Dequeue(next);
+      if (places_.Take(PlaceOf(run->status))) Dequeue(next);
     }
   }
-  while (const auto next = places_.TakeNext()) Dequeue(*next);
+  FillPlaces();
+}
+
+// A group waits for nobody but itself: with a place for each of its members, one larger than the
+// server's places, or two that have half of them each, would wait for ever.
+DeploymentId ControllerImpl::PlaceOf(const deployment::DeploymentStatus& status) {
+  return status.group.empty() ? status.id : status.group.front();
+}
+
+// Unless another of its group is still under way.
+void ControllerImpl::LeavePlace(const deployment::DeploymentStatus& ended) {
+  for (DeploymentId id : ended.group) {
+    const Run* member = id == ended.id ? nullptr : FindRun(id);
+    if (member == nullptr) continue;
+    const DeploymentState state = member->status.state;
+    if (state == DeploymentState::kValidating || state == DeploymentState::kDeploying) return;
+  }
+  places_.Leave(PlaceOf(ended));
+}
+
+void ControllerImpl::FillPlaces() {
+  while (const auto next = places_.TakeNext()) {
+    const Run* run = FindRun(*next);
+    if (run == nullptr) {
+      places_.Leave(*next);
+      continue;
+    }
+    const std::vector<DeploymentId> group = run->status.group;
+    if (group.empty()) Dequeue(*next);
+    for (DeploymentId id : group) Dequeue(id);
+  }
 }
 
 // Its turn at its agent and on the server has come.
 void ControllerImpl::Dequeue(DeploymentId id) {
   Run* run = FindRun(id);
   AgentEntry* agent = run ? book_.Find(run->status.candidate.agent) : nullptr;
-  if (agent == nullptr) return places_.Leave(id);
+  if (agent == nullptr || agent->active != id || !run->status.queued) return;
   Step(id, deployment::Dequeued{agent->Serving(), run->status.plan}, nullptr);
 }
 
@@ -300,7 +330,7 @@ void ControllerImpl::ForgetOld(AgentEntry* agent) {
     it = agent->history.erase(it);
     if (run != nullptr) ForgetRevision(agent, run->status.candidate.number, &op.rows);
     EraseDeployment(id, &op.rows);
-    DropRun(id);
+    DropRun(id, NotKept(id));
   }
   if (!op.rows.empty()) d_.journal->committer().Submit(std::move(op));
 }
@@ -325,12 +355,19 @@ void ControllerImpl::ForgetRevision(AgentEntry* agent, RevisionNumber number,
                journal::RevisionKey(RevisionRef{agent->record.id, number}));
 }
 
-// Whoever waits for something of it is told that it is gone.
-void ControllerImpl::DropRun(DeploymentId id) {
+absl::Status ControllerImpl::NotKept(DeploymentId id) {
+  return WithFix(WithReason(absl::NotFoundError(StrCat(deployment::DeploymentName(id),
+                                                       " has ended and is not kept any more")),
+                            "NO_SUCH_DEPLOYMENT"),
+                 "`caxton deployment list` shows those on record");
+}
+
+// Whoever waits for something of it, or watches it, is told why it is gone.
+void ControllerImpl::DropRun(DeploymentId id, const absl::Status& why) {
   auto node = runs_.extract(id);
-  places_.Leave(id);
   if (node.empty()) return;
   Run* run = node.mapped().get();
+  LeavePlace(run->status);
   StopClock(run);
   StopReplay(run);
   if (!run->status.final()) {
@@ -338,10 +375,11 @@ void ControllerImpl::DropRun(DeploymentId id) {
     GroupFailed(*run);  // the others of its group would wait for it for ever
   }
   for (Waiting& waiting : run->waiting) {
-    if (waiting.then) waiting.then(Gone());
+    if (waiting.then) waiting.then(why);
   }
   for (auto& answer : run->when_rolled_back) answer();
   for (auto& answer : run->when_settled) answer();
+  EndWatches(id, why);
 }
 
 }  // namespace caxton::controller

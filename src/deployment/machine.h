@@ -48,7 +48,6 @@ class Machine final {
   absl::Status On(const JudgeVerdict& event);
   absl::Status On(const CleanupElapsed& event);
   absl::Status On(const Superseded&);
-  absl::Status On(const Removed&);
   absl::Status On(const Drained&);
   absl::Status On(const Recovered&);
 
@@ -60,7 +59,6 @@ class Machine final {
   void GoFull(std::string_view text);
   void PublishFull();
   void Finalize();
-  void Drain(EndCause cause);
   void EndWithoutTraffic(DeploymentState to, EndCause cause);
   void TakeBack(EndCause cause);
   void Inconclusive(PauseReason pause, Verdict verdict);

@@ -100,33 +100,16 @@ absl::Status Machine::On(const CleanupElapsed& event) {
   return absl::OkStatus();
 }
 
-void Machine::Drain(EndCause cause) {
+absl::Status Machine::On(const Superseded&) {
+  if (!InState(State::kRunning) || s.rolling_back) return Stale("being superseded");
   if (!s.finalized) {
     Do(StopTimers{});
     if (s.judged()) Do(StopJudge{});
   }
-  s.cause = cause;
+  s.cause = EndCause::kSuperseded;
   MoveTo(State::kDraining);
   Do(DrainRevision{s.candidate, 0});
   Do(NotifyWatchers{});
-}
-
-absl::Status Machine::On(const Superseded&) {
-  if (!InState(State::kRunning) || s.rolling_back) return Stale("being superseded");
-  Drain(EndCause::kSuperseded);
-  return absl::OkStatus();
-}
-
-absl::Status Machine::On(const Removed&) {
-  if (InState(State::kValidating) || InState(State::kDeploying)) {
-    return CancelBeforeRunning(EndCause::kRemoved);
-  }
-  if (InState(State::kDraining)) return absl::OkStatus();
-  if (s.rolling_back) {
-    TakeBack(EndCause::kRemoved);
-  } else {
-    Drain(EndCause::kRemoved);
-  }
   return absl::OkStatus();
 }
 

@@ -26,7 +26,6 @@ constexpr bool kLegal[kDeploymentStateCount][kDeploymentStateCount] = {
 // What a final deployment answers: a repeat of what ended it is no error.
 absl::Status CheckFinal(const DeploymentStatus& s, const Event& event) {
   const bool repeat = std::holds_alternative<Recovered>(event) ||
-                      std::holds_alternative<Removed>(event) ||
                       (std::holds_alternative<Abort>(event) && s.aborted()) ||
                       (std::holds_alternative<Rollback>(event) && s.state == State::kRolledBack);
   if (repeat) return absl::OkStatus();
@@ -61,7 +60,7 @@ std::string_view EventName(const Event& event) {
       "Created",       "Dequeued",     "ValidationPassed", "ValidationFailed", "Prepared",
       "PrepareFailed", "StageElapsed", "Ticked",           "Promote",          "Pause",
       "Resume",        "Abort",        "Rollback",         "JudgeVerdict",     "CleanupElapsed",
-      "Superseded",    "Removed",      "Drained",          "Recovered",        "HistoryReplayed"};
+      "Superseded",    "Drained",      "Recovered",        "HistoryReplayed"};
   return kNames[event.index()];
 }
 

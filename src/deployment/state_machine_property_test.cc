@@ -50,11 +50,9 @@ Event RandomEvent(SeededRandom& random, const DeploymentStatus& s) {
     case 15:
       return Superseded{};
     case 16:
-      return random.Below(8) == 0 ? Event(Removed{}) : Event(Recovered{});
-    case 17:
       return s.rolling_back || s.state == DeploymentState::kDraining ? Event(Drained{})
                                                                      : Event(Recovered{});
-    case 18:
+    case 17:
       return HistoryReplayed{{static_cast<VerdictKind>(random.Below(5)), "replay"}};
     default:
       return Recovered{};

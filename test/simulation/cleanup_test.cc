@@ -102,6 +102,21 @@ TEST_F(CleanUps, EvidenceGoesFirstThenTheRest) {
   EXPECT_EQ(server_.CheckCounters(), "");
 }
 
+// However much evidence there is: it is folded beside the strand.
+TEST_F(CleanUps, AnExplanationKeepsNobodyWaiting) {
+  FailedCanary();
+  std::vector<std::string> answered;
+  server_.controller->Explain("dep-2", [&](absl::StatusOr<Explanation> got) {
+    ASSERT_TRUE(got.ok()) << got.status();
+    EXPECT_TRUE(got->matches);
+    EXPECT_GT(got->evidence, 0);
+    answered.push_back("explain");
+  });
+  server_.controller->ListDeployments("agent", [&](const auto&) { answered.push_back("list"); });
+  server_.world.RunFor(kNanosPerSecond);
+  EXPECT_THAT(answered, ::testing::ElementsAre("list", "explain"));
+}
+
 TEST_F(CleanUps, TheNewestDeploymentStays) {
   FailedCanary();
   server_.world.RunFor(2 * kKeepEnded);

@@ -265,7 +265,7 @@ TEST_F(Deployments, WatchersSeeTransitionsUntilTheyLeave) {
         [&](const DeploymentView& view, bool transition) {
           if (transition) seen.push_back(view.status.state);
         },
-        std::move(done));
+        [](const absl::Status&) { FAIL() << "it is there all the time"; }, std::move(done));
   });
   ASSERT_TRUE(id.ok());
   ASSERT_TRUE(Promote("", /*full=*/true).ok());

@@ -94,7 +94,8 @@ struct ControllerDeps {
   validation::Validator* validator = nullptr;
   int64_t time_scale = 1;                           // --dev --time-scale: divides stage durations
   size_t max_deployments = kDefaultMaxDeployments;  // under way at once, at least 1
-  // For work that may block (files), its alone; null: modules are swept at the start only.
+  // For work that may block or takes long (files, evidence), its alone; null: modules are swept at
+  // the start only, and evidence is folded on the strand.
   Executor* cleaner = nullptr;
   int64_t keep_evidence_ns = kDefaultKeepEvidenceNs;  // after a deployment's end, at least
   int64_t keep_ended_ns = kDefaultKeepEndedNs;        // kMinKeepNs
@@ -149,9 +150,13 @@ class Controller {
   virtual void Explain(std::string target, Done<Explanation> done) = 0;
 
   // `changed` gets the current view at once, then one after each transition and about one a second
-  // while a clock runs, until Unwatch. `done` gets the id for Unwatch.
+  // while a clock runs, until Unwatch. `ended` says why nothing comes any more, where the
+  // deployment goes from the record (its agent was removed) before Unwatch. `done` gets the id for
+  // Unwatch.
   using Watcher = std::function<void(const DeploymentView& view, bool transition)>;
-  virtual void Watch(std::string target, Watcher changed, Done<uint64_t> done) = 0;
+  using WatchEnded = absl::AnyInvocable<void(absl::Status why)>;
+  virtual void Watch(std::string target, Watcher changed, WatchEnded ended,
+                     Done<uint64_t> done) = 0;
   virtual void Unwatch(uint64_t id) = 0;
 
   // From the router's observer: one settled first run.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The controller's limits. Each is tested at its edge.
+// The controller's limits. What bounds a number of things that others make is tested at its edge,
+// but for kMaxAgents: so many take minutes to deploy.
 #pragma once
 
 #include <cstddef>

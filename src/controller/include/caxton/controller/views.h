@@ -55,7 +55,7 @@ struct HistoryEntry {
   Revision revision;
   std::optional<deployment::DeploymentStatus> deployment;
   bool withdrawn = false;
-  bool restorable = false;  // its artifact is kept
+  bool restorable = false;  // a rollback can return to it
   uint32_t weight_ppm = 0;  // of the agent's traffic now
 };
 

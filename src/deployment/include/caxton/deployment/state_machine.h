@@ -9,7 +9,8 @@
 //   DEPLOYING  -> RUNNING | ROLLED_BACK | FAILED (no stable to return to)
 //              -> DRAINING (a shadow whose time is over: it never serves)
 //   RUNNING    -> DRAINING (superseded and cleaned up, or removed) | ROLLED_BACK
-//   FAILED, ROLLED_BACK and a drained DRAINING are final.
+//   FAILED, ROLLED_BACK and a drained DRAINING are final. What is removed with its agent goes from
+//   the record, in whatever state it is.
 //
 // The order of journal and effects (Transition::withdrawal):
 //   * false: the record is durable BEFORE the first effect; giving traffic is never ahead of the
@@ -92,14 +93,13 @@ struct CleanupElapsed {
   StageReport report;  // the judge's, of the whole deployment; no text: none
 };
 struct Superseded {};  // a newer deployment has ended its cleanup window
-struct Removed {};     // the agent is being removed
 struct Drained {};     // what DrainRevision asked for is done
 struct Recovered {};   // after a restart, once
 
 using Event =
     std::variant<Created, Dequeued, ValidationPassed, ValidationFailed, Prepared, PrepareFailed,
                  StageElapsed, Ticked, Promote, Pause, Resume, Abort, Rollback, JudgeVerdict,
-                 CleanupElapsed, Superseded, Removed, Drained, Recovered, HistoryReplayed>;
+                 CleanupElapsed, Superseded, Drained, Recovered, HistoryReplayed>;
 std::string_view EventName(const Event& event);
 
 // ---- Effects, in the order in which they are to be carried out.

@@ -24,7 +24,6 @@ inline constexpr uint64_t kMaxUnsyncedRounds =
     256;                                         // then one is synced though nobody waits for it
 inline constexpr size_t kMaxAttemptsKept = 16;   // per held message or dead letter
 inline constexpr size_t kMaxWithdrawnKept = 64;  // per agent, in its route record
-inline constexpr size_t kMaxRecordBytes = 32 << 20;  // any row; a longer one is corruption
 
 inline constexpr uint32_t kIdemHoursKept = 24;
 inline constexpr uint64_t kDefaultMaxIdemBytes = uint64_t{256} << 20;
