@@ -305,6 +305,7 @@ bool ProcessValidator::AnswerWithoutChild(Job& job) {
   ValidationReport report =
       MakeReport(revision.module, *examined, deps_.clock->MonoNanos() - job.started_ns);
   report.cached = true;
+  report.took_ns = 0;
   job.done(std::move(report));
   return true;
 }

@@ -38,7 +38,10 @@ struct ValidationReport {
   ModuleTraits traits;
   ModuleStats stats;
   bool cached = false;  // report and native code were there already
-  bool ok() const;      // no stage failed
+  // From the child's start to its end, as measured here; 0 where none ran. What the stages say of
+  // their durations comes from the child.
+  int64_t took_ns = 0;
+  bool ok() const;  // no stage failed
   // All errors in one text, one a line, for a deployment's error message.
   std::string Summary() const;
 };
