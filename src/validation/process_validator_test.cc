@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "caxton/base/strings.h"
+#include "caxton/platform/memfd.h"
 
 namespace caxton::validation {
 namespace {
@@ -32,6 +33,50 @@ class TestClock final : public Clock {
 
  private:
   std::atomic<int64_t> now_{kNanosPerSecond};
+};
+
+// The store with a report and native code of one module.
+class KeptStore final : public supervisor::ArtifactStore {
+ public:
+  KeptStore(supervisor::ArtifactStore& store, const Digest& module)
+      : store_(store), module_(module) {
+    ExamineReport report;
+    for (StageRun& stage : report.stages) stage.ran = true;
+    EncodeExamineReport(report, &report_);
+  }
+
+  absl::StatusOr<Digest> PutModule(std::string_view wasm) override {
+    return store_.PutModule(wasm);
+  }
+  absl::StatusOr<std::string> GetModule(const Digest& module) const override {
+    return store_.GetModule(module);
+  }
+  bool HasModule(const Digest& module) const override { return store_.HasModule(module); }
+  bool KeepModule(const Digest& module) override { return store_.KeepModule(module); }
+  absl::Status PutNative(const Digest& module, std::string_view key,
+                         std::string_view code) override {
+    return store_.PutNative(module, key, code);
+  }
+  int OpenNative(const Digest& module, std::string_view key) const override {
+    if (module != module_) return store_.OpenNative(module, key);
+    auto code = platform::MemfdWithContent("code", "native code");
+    return code.ok() ? code->release() : -1;
+  }
+  absl::Status PutReport(const Digest& module, std::string_view name,
+                         std::string_view report) override {
+    return store_.PutReport(module, name, report);
+  }
+  std::optional<std::string> GetReport(const Digest& module, std::string_view name) const override {
+    return module == module_ ? report_ : store_.GetReport(module, name);
+  }
+  absl::Status Sweep(const std::vector<Digest>& kept, std::optional<int64_t> before) override {
+    return store_.Sweep(kept, before);
+  }
+
+ private:
+  supervisor::ArtifactStore& store_;
+  const Digest module_;
+  std::string report_;
 };
 
 class ProcessValidatorTest : public ::testing::Test {
@@ -54,7 +99,7 @@ class ProcessValidatorTest : public ::testing::Test {
     fs::permissions(root_ + "/child", fs::perms::owner_all);
     auto validator = StartValidator({.worker_path = root_ + "/child", .engine_key = "engine"},
                                     {.clock = &clock_,
-                                     .artifacts = artifacts_.get(),
+                                     .artifacts = kept_ ? kept_.get() : artifacts_.get(),
                                      .cgroups = cgroups_.get(),
                                      .log = &log_,
                                      .metrics = &metrics_});
@@ -84,6 +129,7 @@ class ProcessValidatorTest : public ::testing::Test {
   telemetry::Metrics metrics_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
   std::unique_ptr<supervisor::ArtifactStore> artifacts_;
+  std::unique_ptr<supervisor::ArtifactStore> kept_;  // instead of it
   std::unique_ptr<Validator> validator_;
   Revision revision_;
 };
@@ -173,6 +219,46 @@ TEST_F(ProcessValidatorTest, QueueIsBounded) {
   for (Answer& answer : answers) answer.done.WaitForNotification();
   EXPECT_TRUE(absl::IsResourceExhausted(answers.back().report.status()));
   EXPECT_FALSE(absl::IsResourceExhausted(answers.front().report.status()));
+}
+
+TEST_F(ProcessValidatorTest, ArrivalsAreBounded) {
+  Open("exit 1\n");
+  Notification busy, go_on;
+  validator_->Validate(revision_, {.limit_ns = kNanosPerSecond},
+                       [&](absl::StatusOr<ValidationReport>) {
+                         busy.Notify();
+                         go_on.WaitForNotification();
+                       });
+  busy.WaitForNotification();
+  std::vector<Answer> answers(kMaxArrivedValidations + 1);
+  for (Answer& answer : answers) Ask(&answer);
+  go_on.Notify();
+  for (Answer& answer : answers) answer.done.WaitForNotification();
+  EXPECT_THAT(answers.back().report.status().ToString(),
+              HasSubstr(StrCat(kMaxArrivedValidations, " validations wait")));
+  EXPECT_THAT(answers[kMaxArrivedValidations - 1].report.status().ToString(),
+              HasSubstr(StrCat(kMaxQueuedValidations, " validations wait")));
+}
+
+// Every child is busy and as many wait as may: what is kept needs neither.
+TEST_F(ProcessValidatorTest, AKeptReportWaitsForNobodysChild) {
+  const Digest module = *artifacts_->PutModule("kept");
+  kept_ = std::make_unique<KeptStore>(*artifacts_, module);
+  Open("exec sleep 1000\n");
+  std::vector<Answer> busy(kMaxValidations), waiting(kMaxQueuedValidations);
+  for (Answer& answer : busy) Ask(&answer);
+  while (Starts() < kMaxValidations) std::this_thread::yield();
+  for (Answer& answer : waiting) Ask(&answer);
+  Answer refused, answer;
+  Ask(&refused);
+  revision_.module = module;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  ASSERT_TRUE(answer.report.ok()) << answer.report.status();
+  EXPECT_TRUE(answer.report->cached);
+  EXPECT_EQ(answer.report->took_ns, 0);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.report.status()));
+  EXPECT_EQ(Starts(), kMaxValidations);
 }
 
 TEST_F(ProcessValidatorTest, DestroyedWithWorkInFlight) {

@@ -5,7 +5,8 @@
 // never reads what the author supplied. The native code it made goes into the artifact store. A
 // stage that an earlier one kept from running says so.
 //
-// Lifecycle: Validate starts one child (at most kMaxValidations at once, the rest waits in order);
+// Lifecycle: Validate answers from a kept report where there is one, and else starts one child (at
+// most kMaxValidations at once, the rest waits in order);
 // Cancel kills it. Thread rule: any thread; `done` runs on the validator's own thread and must not
 // block.
 #pragma once
