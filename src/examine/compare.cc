@@ -108,7 +108,7 @@ const json* Declared(const Contracts& from, const std::string& name) {
 }
 
 // Of the messages that were really sent.
-void CheckSent(const Party& from, const SentMessage& sent, const json& accepted,
+void CheckSent(const Party& from, const SentMessage& sent, const json& accepted, SchemaBudget& work,
                std::vector<Break>* out) {
   const std::string_view name = PerformativeName(sent.performative);
   for (const SampleRun& run : from.runs) {
@@ -123,9 +123,8 @@ void CheckSent(const Party& from, const SentMessage& sent, const json& accepted,
         if (!IsAnything(accepted)) out->push_back({place, "what it sent is not JSON"});
         continue;
       }
-      SchemaBudget budget(kMaxSchemaSteps);
       SchemaFault fault;
-      const Verdict fits = ValueFits(accepted, value, &budget, &fault);
+      const Verdict fits = ValueFits(accepted, value, &work, &fault);
       if (fits == Verdict::kYes) continue;
       AddFaults(place, "what it sent ", {std::move(fault)}, out);
     }
@@ -154,7 +153,7 @@ std::vector<Break> Unaccepted(const Direction& way, SchemaBudget& work) {
     } else if (const json* declared = Declared(from.contracts, name); declared != nullptr) {
       AddFaults(place, "", FindNarrowing(*declared, *accepted, &work), &out);
     } else {
-      CheckSent(from, sent, *accepted, &out);
+      CheckSent(from, sent, *accepted, work, &out);
     }
   }
   return out;
@@ -164,14 +163,30 @@ std::vector<Break> Unaccepted(const Direction& way, SchemaBudget& work) {
 struct Exchange {
   std::vector<Break> to_it, from_it;
 };
-Exchange Between(const Party& party, const KnownRevision& other, SchemaBudget& work) {
-  const Contracts theirs = ContractsOf(other.traits);
-  const Party they{other.agent, theirs, other.traits.sends, {}};
+Exchange Between(const Party& party, const Party& other, SchemaBudget& work) {
   Exchange exchange;
-  exchange.to_it = Unaccepted({party, they, "produces"}, work);
-  exchange.from_it = Unaccepted({they, party, "consumes"}, work);
+  exchange.to_it = Unaccepted({party, other, "produces"}, work);
+  exchange.from_it = Unaccepted({other, party, "consumes"}, work);
   return exchange;
 }
+
+// Bounded together: others' manifests must not make this revision's validation time out. Each has
+// its share: one must not leave nothing decided of those after it.
+class SharedWork final {
+ public:
+  explicit SharedWork(size_t parties) : waiting_(parties) {}
+  Exchange Between(const Party& party, const Party& other) {
+    const int share = work_.left() / static_cast<int>(waiting_--);
+    SchemaBudget own(share);
+    Exchange exchange = examine::Between(party, other, own);
+    work_.Charge(static_cast<size_t>(share - own.left()));
+    return exchange;
+  }
+
+ private:
+  SchemaBudget work_{kMaxOthersSteps};
+  size_t waiting_;  // for their share
+};
 
 // `before`: those that the live revision has too.
 void TellOther(const std::vector<Break>& found, const std::vector<Break>& before,
@@ -245,13 +260,14 @@ void CompareWithLive(const Contracts& contracts, const Surroundings& around, Fin
 
 void CompareWithOthers(const Party& party, const Surroundings& around, Findings* findings) {
   const Contracts live = around.live.has_value() ? ContractsOf(around.live->traits) : Contracts();
-  // Bounded together: others' manifests must not make this revision's validation time out.
-  SchemaBudget work(kMaxOthersSteps), live_work(kMaxOthersSteps);
+  SharedWork work(around.others.size()), live_work(around.others.size());
   for (const KnownRevision& other : around.others) {
-    const Exchange now = Between(party, other, work);
+    const Contracts theirs = ContractsOf(other.traits);
+    const Party they{other.agent, theirs, other.traits.sends, {}};
+    const Exchange now = work.Between(party, they);
     Exchange before;
     if (around.live.has_value()) {
-      before = Between({party.agent, live, around.live->traits.sends, {}}, other, live_work);
+      before = live_work.Between({party.agent, live, around.live->traits.sends, {}}, they);
     }
     constexpr std::string_view kFix =
         "correct one of the two, switch both with one `caxton deploy -f` of a list, or deploy with "

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
 
 namespace caxton::examine {
 namespace {
@@ -230,6 +231,48 @@ TEST_F(CompareWithOthersTest, HostileSchemasOfManyAgentsAreBounded) {
   const auto found = Compare(StrCat(R"({"consumes":{"REQUEST":)", outer, "}}"));
   EXPECT_FALSE(found.empty());
   EXPECT_LE(found.size(), kMaxFindings);
+}
+
+std::string Consumes(int values) {
+  std::string list;
+  for (int i = 0; i < values; ++i) StrAppend(&list, list.empty() ? "" : ",", i);
+  return StrCat(R"({"consumes":{"REQUEST":{"enum":[)", list, "]}}}");
+}
+
+// What its receivers accept is read and compared within one budget, however much is sent.
+TEST_F(CompareWithOthersTest, WhatWasSentIsComparedWithinTheWorkOfAll) {
+  constexpr std::string_view kManifest = R"({"sends_to":{"billing":["REQUEST"]}})";
+  // A look at the schema, one at its keyword, and one at each value: one step is left for the
+  // second message, or none.
+  for (const int values : {kMaxOthersSteps - 3, kMaxOthersSteps - 2}) {
+    around_.others = {Revision("billing@3", Consumes(values))};
+    runs_.clear();
+    Sent(StrCat(values - 1));
+    EXPECT_TRUE(Compare(kManifest).empty());
+    Sent(StrCat(values - 1));
+    const auto found = Compare(kManifest);
+    if (values == kMaxOthersSteps - 3) {
+      EXPECT_TRUE(found.empty());
+    } else {
+      ASSERT_EQ(found.size(), 1u);
+      EXPECT_EQ(found[0].code, "CONTRACT_UNDECIDED");
+      EXPECT_THAT(found[0].message, HasSubstr("too much work"));
+    }
+  }
+}
+
+TEST_F(CompareWithOthersTest, OneReceiversManifestLeavesTheOthersTheirShare) {
+  around_.others = {Revision("billing@3", Consumes(kMaxOthersSteps)),
+                    Revision("stock@1", R"({"consumes":{"INFORM":{"type":"object"}}})")};
+  for (int i = 0; i < 3; ++i) Sent(StrCat(kMaxOthersSteps - 1));
+  runs_[0].result.sends.push_back(
+      {.to = "stock", .performative = Performative::kInform, .content = "7"});
+  const auto found = Compare(R"({"sends_to":{"billing":["REQUEST"],"stock":["INFORM"]}})");
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0].code, "CONTRACT_UNDECIDED");
+  EXPECT_EQ(found[1].code, "CONTRACT_UNDECIDED");
+  EXPECT_EQ(found[2].code, "CONTRACT_BROKEN");
+  EXPECT_THAT(found[2].message, HasSubstr("stock"));
 }
 
 TEST(SendsToTest, MalformedListsAreFaults) {
