@@ -23,6 +23,7 @@ struct Break {
   std::string place;  // "consumes/REQUEST/order/n"
   std::string text;
   bool undecided = false;
+  std::string_view seen = "";  // performative of what the sandbox saw, where nothing declares it
 
   friend bool operator<(const Break& a, const Break& b) {
     return std::tie(a.place, a.text) < std::tie(b.place, b.text);
@@ -111,6 +112,7 @@ const json* Declared(const Contracts& from, const std::string& name) {
 void CheckSent(const Party& from, const SentMessage& sent, const json& accepted, SchemaBudget& work,
                std::vector<Break>* out) {
   const std::string_view name = PerformativeName(sent.performative);
+  const size_t first = out->size();
   for (const SampleRun& run : from.runs) {
     if (run.hostile) continue;  // who passes nonsense on did not make it
     for (const OutgoingMessage& message : run.result.sends) {
@@ -129,6 +131,7 @@ void CheckSent(const Party& from, const SentMessage& sent, const json& accepted,
       AddFaults(place, "what it sent ", {std::move(fault)}, out);
     }
   }
+  for (size_t i = first; i < out->size(); ++i) (*out)[i].seen = name;
 }
 
 // Sends something and takes something; `side` is the contract of the new revision that is broken
@@ -188,19 +191,39 @@ class SharedWork final {
   size_t waiting_;  // for their share
 };
 
-// `before`: those that the live revision has too.
-void TellOther(const std::vector<Break>& found, const std::vector<Break>& before,
-               const Telling& telling) {
-  const std::set<Break> known(before.begin(), before.end());
-  for (const Break& one : found) {
-    if (!known.contains(one)) {
-      telling.Tell(one);
-      continue;
+// What of it the live revision has too: the same breaks, and messages that it does not declare
+// either (what it sent is not known, and need not have been better).
+struct Before {
+  std::vector<Break> breaks;
+  std::set<std::string_view> undeclared;  // performatives
+};
+std::set<std::string_view> UndeclaredTo(const std::string& agent, const Party& from) {
+  std::set<std::string_view> undeclared;
+  for (const SentMessage& sent : from.sends) {
+    const std::string_view name = PerformativeName(sent.performative);
+    if (sent.to == agent && Declared(from.contracts, std::string(name)) == nullptr) {
+      undeclared.insert(name);
     }
+  }
+  return undeclared;
+}
+
+void TellOther(const std::vector<Break>& found, const Before& before, const Telling& telling) {
+  const std::set<Break> known(before.breaks.begin(), before.breaks.end());
+  const auto warn = [&telling](const Break& one, std::string_view live, std::string fix) {
     telling.findings->Warning(
         "CONTRACT_BROKEN_BEFORE", one.place,
-        StrCat("not compatible ", telling.with, ", and neither is the live revision: ", one.text),
-        "correct one of the two");
+        StrCat("not compatible ", telling.with, ", and ", live, ": ", one.text), std::move(fix));
+  };
+  for (const Break& one : found) {
+    if (known.contains(one)) {
+      warn(one, "neither is the live revision", "correct one of the two");
+    } else if (before.undeclared.contains(one.seen)) {
+      warn(one, "the live revision sends it such messages undeclared too",
+           StrCat("correct one of the two, and declare ", one.seen, " in \"produces\""));
+    } else {
+      telling.Tell(one);
+    }
   }
 }
 
@@ -265,18 +288,21 @@ void CompareWithOthers(const Party& party, const Surroundings& around, Findings*
     const Contracts theirs = ContractsOf(other.traits);
     const Party they{other.agent, theirs, other.traits.sends, {}};
     const Exchange now = work.Between(party, they);
-    Exchange before;
+    Before to_it, from_it;
     if (around.live.has_value()) {
-      before = live_work.Between({party.agent, live, around.live->traits.sends, {}}, they);
+      const Party as_live{party.agent, live, around.live->traits.sends, {}};
+      Exchange before = live_work.Between(as_live, they);
+      to_it = {std::move(before.to_it), UndeclaredTo(other.agent, as_live)};
+      from_it.breaks = std::move(before.from_it);
     }
     constexpr std::string_view kFix =
         "correct one of the two, switch both with one `caxton deploy -f` of a list, or deploy with "
         "--allow-breaking";
     TellOther(
-        now.to_it, before.to_it,
+        now.to_it, to_it,
         {StrCat("with ", other.agent, ", which it sends to"), std::string(kFix), around, findings});
     TellOther(
-        now.from_it, before.from_it,
+        now.from_it, from_it,
         {StrCat("with ", other.agent, ", which sends to it"), std::string(kFix), around, findings});
   }
   NameUnknownReceivers(party, around, findings);

@@ -193,6 +193,31 @@ TEST_F(CompareWithOthersTest, WhatTheLiveRevisionBreaksTooOnlyWarns) {
   EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
 }
 
+// What the live revision sent was not kept: where it declares no more, it need not be better.
+TEST_F(CompareWithOthersTest, WhatTheLiveRevisionDoesNotDeclareEitherOnlyWarns) {
+  constexpr std::string_view kUndeclared = R"({"sends_to":{"billing":["REQUEST"]}})";
+  around_.others = {Revision("billing@3", kBilling)};
+  Sent(R"({"sum":"three"})");
+  EXPECT_EQ(Compare(kUndeclared).at(0).severity, FindingSeverity::kError);
+  around_.live = Revision("shop@1", kUndeclared, {{"billing", Performative::kRequest}});
+  const auto found = Compare(kUndeclared);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].code, "CONTRACT_BROKEN_BEFORE");
+  EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
+  EXPECT_THAT(found[0].place, HasSubstr("/sum"));
+  // A live revision that sends it nothing, something else, or says what, is no excuse.
+  for (const KnownRevision& live :
+       {Revision("shop@1", "{}"),
+        Revision("shop@1", kUndeclared, {{"billing", Performative::kInform}}),
+        Revision("shop@1", kUndeclared, {{"stock", Performative::kRequest}}),
+        Revision("shop@1", R"({"produces":{"REQUEST":{"type":"object","properties":{"sum":{
+            "type":"integer"}}}}})",
+                 {{"billing", Performative::kRequest}})}) {
+    around_.live = live;
+    EXPECT_EQ(Compare(kUndeclared).at(0).severity, FindingSeverity::kError);
+  }
+}
+
 TEST_F(CompareWithOthersTest, AllowBreakingLetsItThrough) {
   around_.others = {Revision("billing@3", kBilling)};
   around_.allow_breaking = true;
