@@ -18,7 +18,6 @@
 #include "findings.h"
 #include "manifest.h"
 #include "module_reader.h"
-#include "recent.h"
 #include "resources.h"
 #include "sandbox.h"
 
@@ -204,8 +203,6 @@ void RunStages(const wasm::Module& module, Work& work) {
                                                  &work.findings, &work.report.stats);
   work.report.traits.sends = SendsOf(work.contracts, runs);
   work.report.traits.figures = FiguresOf(work.report.stats, runs);
-  const RecentFigures recent =
-      RunRecent({module, options.config, *options.clock}, options.recent, &work.findings);
   if (!end(ExamineStage::kSandbox)) return;
   begin(ExamineStage::kContracts, ExaminePhase::kComparing);
   CheckContracts(runs, work);
@@ -216,7 +213,6 @@ void RunStages(const wasm::Module& module, Work& work) {
                   .deadline_ns = options.deadline_ns,
                   .max_message_bytes = options.config.max_message_bytes},
                  options.surroundings.live, &work.findings);
-  JudgeRecent(recent, options.config.memory_bytes, &work.findings);
   end(ExamineStage::kResources);
 }
 
