@@ -48,6 +48,15 @@ Surroundings ControllerImpl::SurroundingsOf(const Examined& what) {
     around.live = KnownRevision{live->agent, live->Name(), live->traits};
     sends.insert(sends.end(), live->traits.sends.begin(), live->traits.sends.end());
   }
+  // Those it sends to first: any number of agents may say that they send to it.
+  std::vector<KnownRevision> senders;
+  const auto add = [&around](std::vector<KnownRevision>* list, KnownRevision other) {
+    if (list->size() < kMaxOtherAgents) {
+      list->push_back(std::move(other));
+    } else {
+      ++around.left_out;
+    }
+  };
   for (const AgentEntry* entry : book_.All()) {
     const std::string& name = entry->record.name;
     const auto serving = entry->Find(entry->Serving().number);
@@ -55,16 +64,22 @@ Surroundings ControllerImpl::SurroundingsOf(const Examined& what) {
         Contains(what.together, name)) {
       continue;
     }
-    if (!SendsTo(sends, name) && !SendsTo(serving->traits.sends, what.revision.agent)) continue;
-    if (around.others.size() == kMaxOtherAgents) break;
-    around.others.push_back({name, serving->Name(), serving->traits});
+    if (SendsTo(sends, name)) {
+      add(&around.others, {name, serving->Name(), serving->traits});
+    } else if (SendsTo(serving->traits.sends, what.revision.agent)) {
+      add(&senders, {name, serving->Name(), serving->traits});
+    }
   }
+  for (KnownRevision& sender : senders) add(&around.others, std::move(sender));
   return around;
 }
 
 bool ControllerImpl::MeetsMore(const Examined& what, const Surroundings& around,
                                const std::vector<SentMessage>& sends) {
-  if (around.others.size() == kMaxOtherAgents) return false;
+  // Where each place is a receiver's there is none for another.
+  if (around.others.size() == kMaxOtherAgents && SendsTo(sends, around.others.back().agent)) {
+    return false;
+  }
   return std::any_of(sends.begin(), sends.end(), [&](const SentMessage& sent) {
     if (sent.to == what.revision.agent || Contains(what.together, sent.to)) return false;
     const bool known =

@@ -233,8 +233,16 @@ bool Known(const Surroundings& around, const std::string& agent) {
          std::find(around.together.begin(), around.together.end(), agent) != around.together.end();
 }
 
+bool SendsTo(const Party& party, const std::string& agent) {
+  return std::any_of(party.sends.begin(), party.sends.end(),
+                     [&agent](const SentMessage& sent) { return sent.to == agent; });
+}
+
 void NameUnknownReceivers(const Party& party, const Surroundings& around, Findings* findings) {
-  if (!around.on_server || around.others.size() >= kMaxOtherAgents) return;
+  // Receivers come first: where a mere sender has a place, none of them was left out.
+  const bool all_known =
+      around.left_out == 0 || around.others.empty() || !SendsTo(party, around.others.back().agent);
+  if (!around.on_server || !all_known) return;
   std::string last;
   for (const SentMessage& sent : party.sends) {
     if (sent.to == std::exchange(last, sent.to) || sent.to == party.agent) continue;
@@ -304,6 +312,15 @@ void CompareWithOthers(const Party& party, const Surroundings& around, Findings*
     TellOther(
         now.from_it, from_it,
         {StrCat("with ", other.agent, ", which sends to it"), std::string(kFix), around, findings});
+  }
+  if (around.left_out > 0) {
+    findings->Warning("AGENTS_NOT_COMPARED", "",
+                      StrCat(around.left_out,
+                             " agents that exchange messages with it were not compared with it: at "
+                             "most ",
+                             kMaxOtherAgents, " are, those it sends to first"),
+                      "once it serves, validate their modules: `caxton agent validate FILE "
+                      "--against AGENT` compares each with it");
   }
   NameUnknownReceivers(party, around, findings);
 }

@@ -240,6 +240,25 @@ TEST_F(CompareWithOthersTest, ReceiversThatAreNotThereAreNamedOnAServer) {
   EXPECT_TRUE(Compare(kManifest).empty());
 }
 
+TEST_F(CompareWithOthersTest, AgentsThatAreLeftOutAreCounted) {
+  constexpr std::string_view kManifest =
+      R"({"sends_to":{"billing":["REQUEST"],"nobody":["INFORM"]}})";
+  around_.others = {Revision("billing@3", kBilling), Revision("web@1", "{}")};
+  around_.left_out = 7;
+  auto found = Compare(kManifest);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].code, "AGENTS_NOT_COMPARED");
+  EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
+  EXPECT_THAT(found[0].message, HasSubstr("7 agents"));
+  EXPECT_EQ(found[1].code, "UNKNOWN_RECEIVER");
+  EXPECT_THAT(ComparedWith(around_), HasSubstr("web@1, not with 7 agents more"));
+  // Where receivers have all the places, who is unknown may be one that was left out.
+  around_.others.pop_back();
+  found = Compare(kManifest);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].code, "AGENTS_NOT_COMPARED");
+}
+
 // Branches in branches, from many agents: the work is cut off for all of them together.
 TEST_F(CompareWithOthersTest, HostileSchemasOfManyAgentsAreBounded) {
   std::string inner = R"({"type":"string","maxLength":5})";

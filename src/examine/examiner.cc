@@ -9,6 +9,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/model/limits.h"
 #include "caxton/model/names.h"
+#include "caxton/model/text.h"
 #include "caxton/wasm/abi.h"
 #include "caxton/wasm/epoch_ticker.h"
 #include "caxton/wasm/module.h"
@@ -178,7 +179,8 @@ void CheckContracts(const std::vector<SampleRun>& runs, Work& work) {
   CompareWithLive(work.contracts, around, &work.findings);
   CompareWithOthers({work.options.config.agent, work.contracts, work.report.traits.sends, runs},
                     around, &work.findings);
-  work.report.stages[static_cast<size_t>(ExamineStage::kContracts)].note = ComparedWith(around);
+  work.report.stages[static_cast<size_t>(ExamineStage::kContracts)].note =
+      TruncateUtf8(ComparedWith(around), kMaxFindingTextBytes);
 }
 
 // The stages after the first, as far as each lets the next one run.

@@ -176,9 +176,28 @@ TEST_F(ContractsInSimulation, AReceiverThatIsNotThereNeedsNoSecondRun) {
 
 TEST_F(ContractsInSimulation, OtherAgentsAreBounded) {
   Sends(0, "shop");
-  for (size_t i = 0; i <= kMaxOtherAgents; ++i) Serve(StrCat("sender-", i), 0);
+  for (size_t i = 0; i < kMaxOtherAgents; ++i) Serve(StrCat("sender-", i), 0);
   Serve("shop", 1);
   EXPECT_EQ(Last().others.size(), kMaxOtherAgents);
+  EXPECT_EQ(Last().left_out, 0u);
+  Serve("sender-more", 0);
+  Serve("shop", 2);
+  EXPECT_EQ(Last().others.size(), kMaxOtherAgents);
+  EXPECT_EQ(Last().left_out, 1u);
+}
+
+// Any number of agents may declare that they send to it; whom it sends to is compared all the same.
+TEST_F(ContractsInSimulation, SendersKeepNoReceiverOut) {
+  Serve("stock", 1);
+  Sends(0, "shop");
+  for (size_t i = 0; i <= kMaxOtherAgents; ++i) Serve(StrCat("aaa-", i), 0);
+  Sends(2, "stock");
+  const int before = server_.validator->validated();
+  Serve("shop", 2);  // shows its receiver in the sandbox only
+  EXPECT_EQ(server_.validator->validated(), before + 2);
+  ASSERT_EQ(Last().others.size(), kMaxOtherAgents);
+  EXPECT_EQ(Last().others[0].name, "stock@1");
+  EXPECT_EQ(Last().left_out, 2u);
 }
 
 TEST_F(ContractsInSimulation, WhoLetsThroughWhatIsOnRecord) {
