@@ -101,21 +101,28 @@ class Comparison final {
  public:
   explicit Comparison(SchemaBudget* budget) : budget_(budget) {}
 
-  // True: contained, and nothing was added.
+  // True: contained, and nothing was found.
   bool Contained(const json& inner, const json& outer, const std::string& path) {
-    const size_t before = faults_.size();
+    const size_t before = found_;
     Compare(inner, outer, path);
-    return faults_.size() == before;
+    return found_ == before;
   }
-  std::vector<SchemaFault> Take() { return std::move(faults_); }
+  // The certain ones first.
+  std::vector<SchemaFault> Take() {
+    for (SchemaFault& fault : open_) {
+      if (certain_.size() < kMaxSchemaFaults) certain_.push_back(std::move(fault));
+    }
+    return std::move(certain_);
+  }
 
  private:
   void Fault(const std::string& path, std::string reason) {
+    ++found_;
     // Where `inner` was widened to be understood, its values need not exist.
     const bool unsure = widened_ > 0;
-    if (faults_.size() < kMaxSchemaFaults || unsure) {
-      faults_.push_back({path.empty() ? "/" : Shown(path), std::move(reason), unsure});
-    }
+    std::vector<SchemaFault>& kept = unsure ? open_ : certain_;
+    if (kept.size() >= kMaxSchemaFaults) return;
+    kept.push_back({path.empty() ? "/" : Shown(path), std::move(reason), unsure});
   }
   void Open(const std::string& path, std::string reason) {
     ++widened_;
@@ -125,9 +132,11 @@ class Comparison final {
 
   // Without leaving faults behind.
   bool Try(const json& inner, const json& outer, const std::string& path) {
-    const size_t before = faults_.size();
+    const size_t certain = certain_.size(), open = open_.size(), found = found_;
     const bool contained = Contained(inner, outer, path);
-    faults_.resize(before);
+    certain_.resize(certain);
+    open_.resize(open);
+    found_ = found;
     return contained;
   }
 
@@ -348,7 +357,8 @@ class Comparison final {
 
   SchemaBudget* const budget_;
   int widened_ = 0;
-  std::vector<SchemaFault> faults_;
+  size_t found_ = 0;                         // kept or not
+  std::vector<SchemaFault> certain_, open_;  // kMaxSchemaFaults of each
 };
 
 }  // namespace
@@ -356,9 +366,7 @@ class Comparison final {
 std::vector<SchemaFault> FindNarrowing(const json& inner, const json& outer, SchemaBudget* budget) {
   Comparison comparison(budget);
   comparison.Contained(inner, outer, "");
-  std::vector<SchemaFault> faults = comparison.Take();
-  if (faults.size() > kMaxSchemaFaults) faults.resize(kMaxSchemaFaults);
-  return faults;
+  return comparison.Take();
 }
 
 std::vector<SchemaFault> FindNarrowing(const json& inner, const json& outer) {

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
@@ -267,6 +269,28 @@ TEST(ContainmentTest, RemovedAndNarrowedTypesAreNamed) {
     ASSERT_EQ(faults.size(), 1u) << c.outer;
     EXPECT_EQ(faults[0].path, c.path);
     EXPECT_NE(faults[0].reason.find(c.says), std::string::npos) << faults[0].reason;
+  }
+}
+
+TEST(ContainmentTest, CertainFaultsComeFirstAndBothAreBounded) {
+  const int limit = static_cast<int>(kMaxSchemaFaults);
+  for (const auto& [open, certain] :
+       {std::pair(3 * limit, 1), std::pair(1, 3 * limit), std::pair(2, limit - 2)}) {
+    json inner = json::object(), outer = json::object();
+    for (int i = 0; i < open; ++i) {
+      inner[StrCat("a", i)] = {{"type", "string"}};
+      outer[StrCat("a", i)] = {{"type", "string"}, {"pattern", "x"}};
+    }
+    for (int i = 0; i < certain; ++i) {
+      inner[StrCat("z", i)] = {{"type", {"string", "null"}}};
+      outer[StrCat("z", i)] = {{"type", "string"}};
+    }
+    const auto faults = FindNarrowing({{"properties", inner}}, {{"properties", outer}});
+    ASSERT_EQ(faults.size(), kMaxSchemaFaults);
+    const size_t told = std::min<size_t>(certain, kMaxSchemaFaults);
+    for (size_t i = 0; i < faults.size(); ++i) {
+      EXPECT_EQ(faults[i].undecided, i >= told) << open << " " << certain << " " << i;
+    }
   }
 }
 
