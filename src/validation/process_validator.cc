@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <list>
 #include <optional>
@@ -97,10 +98,12 @@ void Refuse(Done& done, size_t limit) {
 class ProcessValidator final : public Validator {
  public:
   ProcessValidator(const ValidatorOptions& options, const ValidatorDeps& deps)
-      : options_(options),
-        deps_(deps),
-        duration_(deps.metrics->GetHistogram(telemetry::names::kValidationTime,
-                                             {{"stage", "static"}}, telemetry::DurationBuckets())) {
+      : options_(options), deps_(deps) {
+    for (size_t i = 0; i < kExamineStages; ++i) {
+      const std::string stage(ExamineStageName(static_cast<ExamineStage>(i)));
+      durations_[i] = deps.metrics->GetHistogram(telemetry::names::kValidationTime,
+                                                 {{"stage", stage}}, telemetry::DurationBuckets());
+    }
   }
   ~ProcessValidator() override;
   absl::Status Start();
@@ -122,12 +125,14 @@ class ProcessValidator final : public Validator {
   bool AnswerWithoutChild(Job& job);
   absl::Status StartChild(Job& job, std::string_view wasm);
   void Finish(Job& job, const platform::ExitStatus& exit);
+  // To metrics and log.
+  void Tell(const Job& job, const ValidationReport& report);
   // Takes the native code over; an error is ours, not the module's.
   absl::Status Keep(const Job& job, const ExamineReport& report);
 
   const ValidatorOptions options_;
   const ValidatorDeps deps_;
-  telemetry::Histogram duration_;
+  std::array<telemetry::Histogram, kExamineStages> durations_;  // by stage
   platform::UniqueFd wake_;
   std::thread thread_;
 
@@ -377,14 +382,25 @@ void ProcessValidator::Finish(Job& job, const platform::ExitStatus& exit) {
     if (absl::Status kept = Keep(job, *examined); !kept.ok()) return job.done(kept);
   }
   const int64_t took = deps_.clock->MonoNanos() - job.started_ns;
-  duration_.Observe(static_cast<double>(took) / kNanosPerSecond);
   ValidationReport report = MakeReport(job.revision.module, *examined, took);
+  Tell(job, report);
+  job.done(std::move(report));
+}
+
+void ProcessValidator::Tell(const Job& job, const ValidationReport& report) {
+  // The one that it failed in, or the last.
+  std::string_view stage = report.stages.back().stage;
+  for (size_t i = 0; i < kExamineStages; ++i) {
+    const StageReport& one = report.stages[i];
+    if (one.outcome == StageOutcome::kNotRun) continue;
+    durations_[i].Observe(static_cast<double>(one.duration_ns) / kNanosPerSecond);
+    if (one.outcome == StageOutcome::kFailed) stage = one.stage;
+  }
   deps_.log->Info(report.ok() ? "module validated" : "module rejected",
                   {{"agent", job.revision.agent},
-                   {"stage", "static"},
-                   {"duration_ms", took / kNanosPerMilli},
+                   {"stage", stage},
+                   {"duration_ms", report.took_ns / kNanosPerMilli},
                    {"findings", report.Summary()}});
-  job.done(std::move(report));
 }
 
 absl::Status ProcessValidator::Keep(const Job& job, const ExamineReport& report) {

@@ -5,6 +5,7 @@
 #include "caxton/validation/process_validator.h"
 #include "caxton/base/notification.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -12,12 +13,19 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "caxton/base/mutex.h"
 #include "caxton/base/strings.h"
+#include "caxton/ipc/compile_end.h"
+#include "caxton/platform/file.h"
 #include "caxton/platform/memfd.h"
+#include "caxton/telemetry/metric_names.h"
 
 namespace caxton::validation {
 namespace {
@@ -33,6 +41,28 @@ class TestClock final : public Clock {
 
  private:
   std::atomic<int64_t> now_{kNanosPerSecond};
+};
+
+// The last line, with its stage.
+class StageLogger final : public telemetry::Logger {
+ public:
+  bool Enabled(telemetry::LogLevel) const override { return true; }
+  void Log(telemetry::LogLevel, std::string_view message,
+           std::span<const telemetry::LogField> fields) override {
+    MutexLock lock(&mutex_);
+    last_ = std::string(message);
+    for (const telemetry::LogField& field : fields) {
+      if (field.name == "stage") StrAppend(&last_, ": ", std::get<std::string_view>(field.value));
+    }
+  }
+  std::string Last() {
+    MutexLock lock(&mutex_);
+    return last_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::string last_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The store with a report and native code of one module.
@@ -125,8 +155,8 @@ class ProcessValidatorTest : public ::testing::Test {
 
   std::string root_;
   TestClock clock_;
-  telemetry::Logger log_;
-  telemetry::Metrics metrics_;
+  StageLogger log_;
+  telemetry::PrometheusMetrics metrics_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
   std::unique_ptr<supervisor::ArtifactStore> artifacts_;
   std::unique_ptr<supervisor::ArtifactStore> kept_;  // instead of it
@@ -162,6 +192,32 @@ TEST_F(ProcessValidatorTest, ChildThatCannotWorkIsNotTheModulesFault) {
   Ask(&answer);
   answer.done.WaitForNotification();
   EXPECT_TRUE(absl::IsInternal(answer.report.status()));
+}
+
+TEST_F(ProcessValidatorTest, EachStageIsMeasuredAndTheFailedOneLogged) {
+  ExamineReport report;
+  report.stages[0] = {.ran = true, .duration_ns = 5};
+  report.stages[1] = {.ran = true, .duration_ns = 7};
+  report.findings.push_back(
+      {.code = "SAMPLE_FAILED", .message = "trapped", .stage = ExamineStage::kSandbox});
+  const platform::UniqueFd file =
+      *platform::OpenFile(root_ + "/report", O_WRONLY | O_CREAT | O_CLOEXEC);
+  ASSERT_TRUE(ipc::WriteCompileReport(file.get(), ipc::CompilePhase::kDone, report).ok());
+  Open(StrCat("cat ", root_, "/report >&", ipc::kCompileReportFd, "\nexit 3\n"));
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  ASSERT_TRUE(answer.report.ok()) << answer.report.status();
+  EXPECT_EQ(answer.report->stages[1].outcome, StageOutcome::kFailed);
+  const std::string text = metrics_.RenderText();
+  const auto count = [](std::string_view stage, int number) {
+    return StrCat(telemetry::names::kValidationTime.name, "_count{stage=\"", stage, "\"} ", number);
+  };
+  EXPECT_THAT(text, HasSubstr(count("static", 1)));
+  EXPECT_THAT(text, HasSubstr(count("sandbox", 1)));
+  EXPECT_THAT(text, HasSubstr(count("contracts", 0)));
+  EXPECT_THAT(text, HasSubstr(count("resources", 0)));
+  EXPECT_EQ(log_.Last(), "module rejected: sandbox");
 }
 
 TEST_F(ProcessValidatorTest, ProgramThatIsNotThere) {
