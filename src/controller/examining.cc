@@ -109,7 +109,7 @@ std::vector<std::string> ControllerImpl::LetThrough(const validation::Validation
   std::vector<std::string> through;
   for (const validation::StageReport& stage : report.stages) {
     for (const Finding& finding : stage.findings) {
-      const bool broken = finding.code == "CONTRACT_BROKEN" || finding.code == "CONTRACT_UNDECIDED";
+      const bool broken = finding.code == kContractBroken || finding.code == kContractUndecided;
       if (!broken || finding.severity != FindingSeverity::kWarning) continue;
       if (through.size() == deployment::kMaxLetThrough) {
         through.back() = "and more";

@@ -44,7 +44,7 @@ struct Telling {
                                     ? StrCat("whether it is compatible ", with,
                                              " cannot be decided, so it is refused: ", found.text)
                                     : StrCat("not compatible ", with, ": ", found.text);
-    const char* code = found.undecided ? "CONTRACT_UNDECIDED" : "CONTRACT_BROKEN";
+    const std::string code(found.undecided ? kContractUndecided : kContractBroken);
     if (around.allow_breaking) {
       findings->Warning(code, found.place, StrCat(message, kAllowed), "");
     } else {

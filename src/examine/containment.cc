@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "containment.h"
 
-#include <array>
 #include <set>
 #include <string>
 #include <string_view>
@@ -17,13 +16,12 @@ namespace {
 using nlohmann::json;
 
 // "number" stands for those that are no integers: so that the sets below are disjoint.
-constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
-constexpr unsigned kAll = (1u << kTypes.size()) - 1;
+constexpr unsigned kAll = (1u << kSchemaTypes.size()) - 1;
 
 unsigned TypeBit(const json& name) {
   unsigned bits = 0;
-  for (size_t i = 0; i < kTypes.size(); ++i) {
-    if (name == kTypes[i]) bits |= 1u << i;
+  for (size_t i = 0; i < kSchemaTypes.size(); ++i) {
+    if (name == kSchemaTypes[i]) bits |= 1u << i;
   }
   return name == "number" ? bits | 1u << 4 : bits;
 }
@@ -38,8 +36,8 @@ unsigned TypeBits(const json& schema) {
 }
 
 bool Has(unsigned bits, std::string_view type) {
-  for (size_t i = 0; i < kTypes.size(); ++i) {
-    if (type == kTypes[i]) return (bits >> i & 1) != 0;
+  for (size_t i = 0; i < kSchemaTypes.size(); ++i) {
+    if (type == kSchemaTypes[i]) return (bits >> i & 1) != 0;
   }
   return false;
 }
@@ -48,8 +46,8 @@ bool Has(unsigned bits, std::string_view type) {
 std::string TypeNames(unsigned bits) {
   if (bits == kAll) return "any type";
   std::string names;
-  for (size_t i = 0; i < kTypes.size(); ++i) {
-    if ((bits >> i & 1) != 0) StrAppend(&names, names.empty() ? "" : ", ", kTypes[i]);
+  for (size_t i = 0; i < kSchemaTypes.size(); ++i) {
+    if ((bits >> i & 1) != 0) StrAppend(&names, names.empty() ? "" : ", ", kSchemaTypes[i]);
   }
   return names;
 }

@@ -7,6 +7,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/examine/limits.h"
+#include "examine_test_util.h"
 
 namespace caxton::examine {
 namespace {
@@ -57,12 +58,6 @@ class RecentTest : public ::testing::Test {
       message.content.resize(kContentBytes, '.');
       recent_.push_back(message);
     }
-  }
-  static const Finding* Find(const ExamineReport& report, std::string_view code) {
-    for (const Finding& finding : report.findings) {
-      if (finding.code == code) return &finding;
-    }
-    return nullptr;
   }
 
   SystemClock clock_;

@@ -15,7 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
 constexpr std::array kAnnotations = {"title",    "description", "default",   "examples",
                                      "$schema",  "$id",         "$comment",  "format",
                                      "readOnly", "writeOnly",   "deprecated"};
@@ -40,7 +39,7 @@ size_t CodePoints(std::string_view text) {
 }
 
 bool IsTypeName(const json& value) {
-  return value.is_string() && In(kTypes, value.get_ref<const std::string&>());
+  return value.is_string() && In(kSchemaTypes, value.get_ref<const std::string&>());
 }
 
 void AppendJson(const json& value, std::string* out) {

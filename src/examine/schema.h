@@ -8,6 +8,7 @@
 // kMaxContentDepth: the callers check before they parse.
 #pragma once
 
+#include <array>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <string>
@@ -15,6 +16,10 @@
 #include <vector>
 
 namespace caxton::examine {
+
+// The types of JSON Schema. Sets of them are bits in this order.
+inline constexpr std::array kSchemaTypes = {"object",  "array",   "string", "number",
+                                            "integer", "boolean", "null"};
 
 enum class Verdict { kYes, kNo, kUndecided };
 
