@@ -2,14 +2,16 @@
 //
 // Examining a revision among what it has to get along with: the revision that is live, the agents
 // it sends to and those that send to it. Whom it sends to may be known only once its sandbox ran;
-// then it is examined a second time, with them. What if another agent changes meanwhile? It was
-// compared with what served when its examination began; the other's own examination sees this one.
+// then it is examined a second time, with them, unless it is refused already. What if another agent
+// changes meanwhile? It was compared with what served when its examination began; the other's own
+// examination sees this one.
 #include <algorithm>
 
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/deployment/limits.h"
 #include "caxton/model/text.h"
+#include "caxton/validation/limits.h"
 #include "controller_impl.h"
 
 namespace caxton::controller {
@@ -22,6 +24,13 @@ bool SendsTo(const std::vector<SentMessage>& sends, std::string_view agent) {
 
 bool Contains(const std::vector<std::string>& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// What the second of two examinations may take: what the first left of the limit, but no less than
+// it is likely to need. A first one that was answered from what is kept took nothing.
+int64_t SecondLimit(int64_t limit_ns, int64_t took_ns) {
+  return std::max(limit_ns - took_ns,
+                  std::min(limit_ns, validation::kSecondExaminationFactor * took_ns));
 }
 
 }  // namespace
@@ -39,6 +48,15 @@ Surroundings ControllerImpl::SurroundingsOf(const Examined& what) {
     around.live = KnownRevision{live->agent, live->Name(), live->traits};
     sends.insert(sends.end(), live->traits.sends.begin(), live->traits.sends.end());
   }
+  // Those it sends to first: any number of agents may say that they send to it.
+  std::vector<KnownRevision> senders;
+  const auto add = [&around](std::vector<KnownRevision>* list, KnownRevision other) {
+    if (list->size() < kMaxOtherAgents) {
+      list->push_back(std::move(other));
+    } else {
+      ++around.left_out;
+    }
+  };
   for (const AgentEntry* entry : book_.All()) {
     const std::string& name = entry->record.name;
     const auto serving = entry->Find(entry->Serving().number);
@@ -46,16 +64,22 @@ Surroundings ControllerImpl::SurroundingsOf(const Examined& what) {
         Contains(what.together, name)) {
       continue;
     }
-    if (!SendsTo(sends, name) && !SendsTo(serving->traits.sends, what.revision.agent)) continue;
-    if (around.others.size() == kMaxOtherAgents) break;
-    around.others.push_back({name, serving->Name(), serving->traits});
+    if (SendsTo(sends, name)) {
+      add(&around.others, {name, serving->Name(), serving->traits});
+    } else if (SendsTo(serving->traits.sends, what.revision.agent)) {
+      add(&senders, {name, serving->Name(), serving->traits});
+    }
   }
+  for (KnownRevision& sender : senders) add(&around.others, std::move(sender));
   return around;
 }
 
 bool ControllerImpl::MeetsMore(const Examined& what, const Surroundings& around,
                                const std::vector<SentMessage>& sends) {
-  if (around.others.size() == kMaxOtherAgents) return false;
+  // Where each place is a receiver's there is none for another.
+  if (around.others.size() == kMaxOtherAgents && SendsTo(sends, around.others.back().agent)) {
+    return false;
+  }
   return std::any_of(sends.begin(), sends.end(), [&](const SentMessage& sent) {
     if (sent.to == what.revision.agent || Contains(what.together, sent.to)) return false;
     const bool known =
@@ -70,15 +94,13 @@ void ControllerImpl::Examine(Examined what, Done<validation::ValidationReport> d
   ValidateOnRecent(what.revision, {.limit_ns = what.limit_ns, .surroundings = around},
                    [this, what, around, done = std::move(done)](
                        absl::StatusOr<validation::ValidationReport> report) mutable {
-                     if (!report.ok() || what.again || stopped_ ||
+                     if (!report.ok() || !report->ok() || what.again || stopped_ ||
                          !MeetsMore(what, around, report->traits.sends)) {
                        return done(std::move(report));
                      }
                      what.again = true;
                      what.sends = report->traits.sends;
-                     for (const validation::StageReport& stage : report->stages) {
-                       what.limit_ns -= stage.duration_ns;
-                     }
+                     what.limit_ns = SecondLimit(what.limit_ns, report->took_ns);
                      Examine(std::move(what), std::move(done));
                    });
 }
@@ -87,7 +109,7 @@ std::vector<std::string> ControllerImpl::LetThrough(const validation::Validation
   std::vector<std::string> through;
   for (const validation::StageReport& stage : report.stages) {
     for (const Finding& finding : stage.findings) {
-      const bool broken = finding.code == "CONTRACT_BROKEN" || finding.code == "CONTRACT_UNDECIDED";
+      const bool broken = finding.code == kContractBroken || finding.code == kContractUndecided;
       if (!broken || finding.severity != FindingSeverity::kWarning) continue;
       if (through.size() == deployment::kMaxLetThrough) {
         through.back() = "and more";

@@ -23,6 +23,7 @@ struct Break {
   std::string place;  // "consumes/REQUEST/order/n"
   std::string text;
   bool undecided = false;
+  std::string_view seen = "";  // performative of what the sandbox saw, where nothing declares it
 
   friend bool operator<(const Break& a, const Break& b) {
     return std::tie(a.place, a.text) < std::tie(b.place, b.text);
@@ -43,7 +44,7 @@ struct Telling {
                                     ? StrCat("whether it is compatible ", with,
                                              " cannot be decided, so it is refused: ", found.text)
                                     : StrCat("not compatible ", with, ": ", found.text);
-    const char* code = found.undecided ? "CONTRACT_UNDECIDED" : "CONTRACT_BROKEN";
+    const std::string code(found.undecided ? kContractUndecided : kContractBroken);
     if (around.allow_breaking) {
       findings->Warning(code, found.place, StrCat(message, kAllowed), "");
     } else {
@@ -108,9 +109,10 @@ const json* Declared(const Contracts& from, const std::string& name) {
 }
 
 // Of the messages that were really sent.
-void CheckSent(const Party& from, const SentMessage& sent, const json& accepted,
+void CheckSent(const Party& from, const SentMessage& sent, const json& accepted, SchemaBudget& work,
                std::vector<Break>* out) {
   const std::string_view name = PerformativeName(sent.performative);
+  const size_t first = out->size();
   for (const SampleRun& run : from.runs) {
     if (run.hostile) continue;  // who passes nonsense on did not make it
     for (const OutgoingMessage& message : run.result.sends) {
@@ -123,13 +125,13 @@ void CheckSent(const Party& from, const SentMessage& sent, const json& accepted,
         if (!IsAnything(accepted)) out->push_back({place, "what it sent is not JSON"});
         continue;
       }
-      SchemaBudget budget(kMaxSchemaSteps);
       SchemaFault fault;
-      const Verdict fits = ValueFits(accepted, value, &budget, &fault);
+      const Verdict fits = ValueFits(accepted, value, &work, &fault);
       if (fits == Verdict::kYes) continue;
       AddFaults(place, "what it sent ", {std::move(fault)}, out);
     }
   }
+  for (size_t i = first; i < out->size(); ++i) (*out)[i].seen = name;
 }
 
 // Sends something and takes something; `side` is the contract of the new revision that is broken
@@ -154,7 +156,7 @@ std::vector<Break> Unaccepted(const Direction& way, SchemaBudget& work) {
     } else if (const json* declared = Declared(from.contracts, name); declared != nullptr) {
       AddFaults(place, "", FindNarrowing(*declared, *accepted, &work), &out);
     } else {
-      CheckSent(from, sent, *accepted, &out);
+      CheckSent(from, sent, *accepted, work, &out);
     }
   }
   return out;
@@ -164,28 +166,64 @@ std::vector<Break> Unaccepted(const Direction& way, SchemaBudget& work) {
 struct Exchange {
   std::vector<Break> to_it, from_it;
 };
-Exchange Between(const Party& party, const KnownRevision& other, SchemaBudget& work) {
-  const Contracts theirs = ContractsOf(other.traits);
-  const Party they{other.agent, theirs, other.traits.sends, {}};
+Exchange Between(const Party& party, const Party& other, SchemaBudget& work) {
   Exchange exchange;
-  exchange.to_it = Unaccepted({party, they, "produces"}, work);
-  exchange.from_it = Unaccepted({they, party, "consumes"}, work);
+  exchange.to_it = Unaccepted({party, other, "produces"}, work);
+  exchange.from_it = Unaccepted({other, party, "consumes"}, work);
   return exchange;
 }
 
-// `before`: those that the live revision has too.
-void TellOther(const std::vector<Break>& found, const std::vector<Break>& before,
-               const Telling& telling) {
-  const std::set<Break> known(before.begin(), before.end());
-  for (const Break& one : found) {
-    if (!known.contains(one)) {
-      telling.Tell(one);
-      continue;
+// Bounded together: others' manifests must not make this revision's validation time out. Each has
+// its share: one must not leave nothing decided of those after it.
+class SharedWork final {
+ public:
+  explicit SharedWork(size_t parties) : waiting_(parties) {}
+  Exchange Between(const Party& party, const Party& other) {
+    const int share = work_.left() / static_cast<int>(waiting_--);
+    SchemaBudget own(share);
+    Exchange exchange = examine::Between(party, other, own);
+    work_.Charge(static_cast<size_t>(share - own.left()));
+    return exchange;
+  }
+
+ private:
+  SchemaBudget work_{kMaxOthersSteps};
+  size_t waiting_;  // for their share
+};
+
+// What of it the live revision has too: the same breaks, and messages that it does not declare
+// either (what it sent is not known, and need not have been better).
+struct Before {
+  std::vector<Break> breaks;
+  std::set<std::string_view> undeclared;  // performatives
+};
+std::set<std::string_view> UndeclaredTo(const std::string& agent, const Party& from) {
+  std::set<std::string_view> undeclared;
+  for (const SentMessage& sent : from.sends) {
+    const std::string_view name = PerformativeName(sent.performative);
+    if (sent.to == agent && Declared(from.contracts, std::string(name)) == nullptr) {
+      undeclared.insert(name);
     }
+  }
+  return undeclared;
+}
+
+void TellOther(const std::vector<Break>& found, const Before& before, const Telling& telling) {
+  const std::set<Break> known(before.breaks.begin(), before.breaks.end());
+  const auto warn = [&telling](const Break& one, std::string_view live, std::string fix) {
     telling.findings->Warning(
         "CONTRACT_BROKEN_BEFORE", one.place,
-        StrCat("not compatible ", telling.with, ", and neither is the live revision: ", one.text),
-        "correct one of the two");
+        StrCat("not compatible ", telling.with, ", and ", live, ": ", one.text), std::move(fix));
+  };
+  for (const Break& one : found) {
+    if (known.contains(one)) {
+      warn(one, "neither is the live revision", "correct one of the two");
+    } else if (before.undeclared.contains(one.seen)) {
+      warn(one, "the live revision sends it such messages undeclared too",
+           StrCat("correct one of the two, and declare ", one.seen, " in \"produces\""));
+    } else {
+      telling.Tell(one);
+    }
   }
 }
 
@@ -195,8 +233,16 @@ bool Known(const Surroundings& around, const std::string& agent) {
          std::find(around.together.begin(), around.together.end(), agent) != around.together.end();
 }
 
+bool SendsTo(const Party& party, const std::string& agent) {
+  return std::any_of(party.sends.begin(), party.sends.end(),
+                     [&agent](const SentMessage& sent) { return sent.to == agent; });
+}
+
 void NameUnknownReceivers(const Party& party, const Surroundings& around, Findings* findings) {
-  if (!around.on_server || around.others.size() >= kMaxOtherAgents) return;
+  // Receivers come first: where a mere sender has a place, none of them was left out.
+  const bool all_known =
+      around.left_out == 0 || around.others.empty() || !SendsTo(party, around.others.back().agent);
+  if (!around.on_server || !all_known) return;
   std::string last;
   for (const SentMessage& sent : party.sends) {
     if (sent.to == std::exchange(last, sent.to) || sent.to == party.agent) continue;
@@ -245,23 +291,36 @@ void CompareWithLive(const Contracts& contracts, const Surroundings& around, Fin
 
 void CompareWithOthers(const Party& party, const Surroundings& around, Findings* findings) {
   const Contracts live = around.live.has_value() ? ContractsOf(around.live->traits) : Contracts();
-  // Bounded together: others' manifests must not make this revision's validation time out.
-  SchemaBudget work(kMaxOthersSteps), live_work(kMaxOthersSteps);
+  SharedWork work(around.others.size()), live_work(around.others.size());
   for (const KnownRevision& other : around.others) {
-    const Exchange now = Between(party, other, work);
-    Exchange before;
+    const Contracts theirs = ContractsOf(other.traits);
+    const Party they{other.agent, theirs, other.traits.sends, {}};
+    const Exchange now = work.Between(party, they);
+    Before to_it, from_it;
     if (around.live.has_value()) {
-      before = Between({party.agent, live, around.live->traits.sends, {}}, other, live_work);
+      const Party as_live{party.agent, live, around.live->traits.sends, {}};
+      Exchange before = live_work.Between(as_live, they);
+      to_it = {std::move(before.to_it), UndeclaredTo(other.agent, as_live)};
+      from_it.breaks = std::move(before.from_it);
     }
     constexpr std::string_view kFix =
         "correct one of the two, switch both with one `caxton deploy -f` of a list, or deploy with "
         "--allow-breaking";
     TellOther(
-        now.to_it, before.to_it,
+        now.to_it, to_it,
         {StrCat("with ", other.agent, ", which it sends to"), std::string(kFix), around, findings});
     TellOther(
-        now.from_it, before.from_it,
+        now.from_it, from_it,
         {StrCat("with ", other.agent, ", which sends to it"), std::string(kFix), around, findings});
+  }
+  if (around.left_out > 0) {
+    findings->Warning("AGENTS_NOT_COMPARED", "",
+                      StrCat(around.left_out,
+                             " agents that exchange messages with it were not compared with it: at "
+                             "most ",
+                             kMaxOtherAgents, " are, those it sends to first"),
+                      "once it serves, validate their modules: `caxton agent validate FILE "
+                      "--against AGENT` compares each with it");
   }
   NameUnknownReceivers(party, around, findings);
 }

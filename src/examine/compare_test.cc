@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "caxton/base/strings.h"
+#include "caxton/examine/limits.h"
 
 namespace caxton::examine {
 namespace {
@@ -192,6 +193,31 @@ TEST_F(CompareWithOthersTest, WhatTheLiveRevisionBreaksTooOnlyWarns) {
   EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
 }
 
+// What the live revision sent was not kept: where it declares no more, it need not be better.
+TEST_F(CompareWithOthersTest, WhatTheLiveRevisionDoesNotDeclareEitherOnlyWarns) {
+  constexpr std::string_view kUndeclared = R"({"sends_to":{"billing":["REQUEST"]}})";
+  around_.others = {Revision("billing@3", kBilling)};
+  Sent(R"({"sum":"three"})");
+  EXPECT_EQ(Compare(kUndeclared).at(0).severity, FindingSeverity::kError);
+  around_.live = Revision("shop@1", kUndeclared, {{"billing", Performative::kRequest}});
+  const auto found = Compare(kUndeclared);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].code, "CONTRACT_BROKEN_BEFORE");
+  EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
+  EXPECT_THAT(found[0].place, HasSubstr("/sum"));
+  // A live revision that sends it nothing, something else, or says what, is no excuse.
+  for (const KnownRevision& live :
+       {Revision("shop@1", "{}"),
+        Revision("shop@1", kUndeclared, {{"billing", Performative::kInform}}),
+        Revision("shop@1", kUndeclared, {{"stock", Performative::kRequest}}),
+        Revision("shop@1", R"({"produces":{"REQUEST":{"type":"object","properties":{"sum":{
+            "type":"integer"}}}}})",
+                 {{"billing", Performative::kRequest}})}) {
+    around_.live = live;
+    EXPECT_EQ(Compare(kUndeclared).at(0).severity, FindingSeverity::kError);
+  }
+}
+
 TEST_F(CompareWithOthersTest, AllowBreakingLetsItThrough) {
   around_.others = {Revision("billing@3", kBilling)};
   around_.allow_breaking = true;
@@ -214,6 +240,25 @@ TEST_F(CompareWithOthersTest, ReceiversThatAreNotThereAreNamedOnAServer) {
   EXPECT_TRUE(Compare(kManifest).empty());
 }
 
+TEST_F(CompareWithOthersTest, AgentsThatAreLeftOutAreCounted) {
+  constexpr std::string_view kManifest =
+      R"({"sends_to":{"billing":["REQUEST"],"nobody":["INFORM"]}})";
+  around_.others = {Revision("billing@3", kBilling), Revision("web@1", "{}")};
+  around_.left_out = 7;
+  auto found = Compare(kManifest);
+  ASSERT_EQ(found.size(), 2u);
+  EXPECT_EQ(found[0].code, "AGENTS_NOT_COMPARED");
+  EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
+  EXPECT_THAT(found[0].message, HasSubstr("7 agents"));
+  EXPECT_EQ(found[1].code, "UNKNOWN_RECEIVER");
+  EXPECT_THAT(ComparedWith(around_), HasSubstr("web@1, not with 7 agents more"));
+  // Where receivers have all the places, who is unknown may be one that was left out.
+  around_.others.pop_back();
+  found = Compare(kManifest);
+  ASSERT_EQ(found.size(), 1u);
+  EXPECT_EQ(found[0].code, "AGENTS_NOT_COMPARED");
+}
+
 // Branches in branches, from many agents: the work is cut off for all of them together.
 TEST_F(CompareWithOthersTest, HostileSchemasOfManyAgentsAreBounded) {
   std::string inner = R"({"type":"string","maxLength":5})";
@@ -230,6 +275,48 @@ TEST_F(CompareWithOthersTest, HostileSchemasOfManyAgentsAreBounded) {
   const auto found = Compare(StrCat(R"({"consumes":{"REQUEST":)", outer, "}}"));
   EXPECT_FALSE(found.empty());
   EXPECT_LE(found.size(), kMaxFindings);
+}
+
+std::string Consumes(int values) {
+  std::string list;
+  for (int i = 0; i < values; ++i) StrAppend(&list, list.empty() ? "" : ",", i);
+  return StrCat(R"({"consumes":{"REQUEST":{"enum":[)", list, "]}}}");
+}
+
+// What its receivers accept is read and compared within one budget, however much is sent.
+TEST_F(CompareWithOthersTest, WhatWasSentIsComparedWithinTheWorkOfAll) {
+  constexpr std::string_view kManifest = R"({"sends_to":{"billing":["REQUEST"]}})";
+  // A look at the schema, one at its keyword, and one at each value: one step is left for the
+  // second message, or none.
+  for (const int values : {kMaxOthersSteps - 3, kMaxOthersSteps - 2}) {
+    around_.others = {Revision("billing@3", Consumes(values))};
+    runs_.clear();
+    Sent(StrCat(values - 1));
+    EXPECT_TRUE(Compare(kManifest).empty());
+    Sent(StrCat(values - 1));
+    const auto found = Compare(kManifest);
+    if (values == kMaxOthersSteps - 3) {
+      EXPECT_TRUE(found.empty());
+    } else {
+      ASSERT_EQ(found.size(), 1u);
+      EXPECT_EQ(found[0].code, "CONTRACT_UNDECIDED");
+      EXPECT_THAT(found[0].message, HasSubstr("too much work"));
+    }
+  }
+}
+
+TEST_F(CompareWithOthersTest, OneReceiversManifestLeavesTheOthersTheirShare) {
+  around_.others = {Revision("billing@3", Consumes(kMaxOthersSteps)),
+                    Revision("stock@1", R"({"consumes":{"INFORM":{"type":"object"}}})")};
+  for (int i = 0; i < 3; ++i) Sent(StrCat(kMaxOthersSteps - 1));
+  runs_[0].result.sends.push_back(
+      {.to = "stock", .performative = Performative::kInform, .content = "7"});
+  const auto found = Compare(R"({"sends_to":{"billing":["REQUEST"],"stock":["INFORM"]}})");
+  ASSERT_EQ(found.size(), 3u);
+  EXPECT_EQ(found[0].code, "CONTRACT_UNDECIDED");
+  EXPECT_EQ(found[1].code, "CONTRACT_UNDECIDED");
+  EXPECT_EQ(found[2].code, "CONTRACT_BROKEN");
+  EXPECT_THAT(found[2].message, HasSubstr("stock"));
 }
 
 TEST(SendsToTest, MalformedListsAreFaults) {

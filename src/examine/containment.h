@@ -12,7 +12,8 @@
 namespace caxton::examine {
 
 // Empty: every value of `inner` fits `outer`. Else where not, at most kMaxSchemaFaults; faults with
-// `undecided` could not be decided. Both schemas are well-formed (CheckSchema).
+// `undecided` could not be decided, and come after those that are certain. Both schemas are
+// well-formed (CheckSchema).
 std::vector<SchemaFault> FindNarrowing(const nlohmann::json& inner, const nlohmann::json& outer,
                                        SchemaBudget* budget);
 // With kMaxSchemaSteps of its own.

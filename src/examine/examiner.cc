@@ -9,6 +9,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/model/limits.h"
 #include "caxton/model/names.h"
+#include "caxton/model/text.h"
 #include "caxton/wasm/abi.h"
 #include "caxton/wasm/epoch_ticker.h"
 #include "caxton/wasm/module.h"
@@ -18,7 +19,6 @@
 #include "findings.h"
 #include "manifest.h"
 #include "module_reader.h"
-#include "recent.h"
 #include "resources.h"
 #include "sandbox.h"
 
@@ -177,7 +177,8 @@ void CheckContracts(const std::vector<SampleRun>& runs, Work& work) {
   CompareWithLive(work.contracts, around, &work.findings);
   CompareWithOthers({work.options.config.agent, work.contracts, work.report.traits.sends, runs},
                     around, &work.findings);
-  work.report.stages[static_cast<size_t>(ExamineStage::kContracts)].note = ComparedWith(around);
+  work.report.stages[static_cast<size_t>(ExamineStage::kContracts)].note =
+      TruncateUtf8(ComparedWith(around), kMaxFindingTextBytes);
 }
 
 // The stages after the first, as far as each lets the next one run.
@@ -202,8 +203,6 @@ void RunStages(const wasm::Module& module, Work& work) {
                                                  &work.findings, &work.report.stats);
   work.report.traits.sends = SendsOf(work.contracts, runs);
   work.report.traits.figures = FiguresOf(work.report.stats, runs);
-  const RecentFigures recent =
-      RunRecent({module, options.config, *options.clock}, options.recent, &work.findings);
   if (!end(ExamineStage::kSandbox)) return;
   begin(ExamineStage::kContracts, ExaminePhase::kComparing);
   CheckContracts(runs, work);
@@ -214,7 +213,6 @@ void RunStages(const wasm::Module& module, Work& work) {
                   .deadline_ns = options.deadline_ns,
                   .max_message_bytes = options.config.max_message_bytes},
                  options.surroundings.live, &work.findings);
-  JudgeRecent(recent, options.config.memory_bytes, &work.findings);
   end(ExamineStage::kResources);
 }
 

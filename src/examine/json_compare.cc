@@ -6,6 +6,7 @@
 
 #include "absl/numeric/int128.h"
 #include "caxton/base/assert.h"
+#include "caxton/examine/limits.h"
 
 namespace caxton::examine {
 namespace {
@@ -34,6 +35,10 @@ int CompareWholeWithFloat(absl::int128 whole, double number) {
   return order != 0 ? order : Order(truncated, number);
 }
 
+int TextSteps(const json& text) {
+  return static_cast<int>(text.get_ref<const std::string&>().size() / kTextBytesPerStep);
+}
+
 }  // namespace
 
 int CompareNumbers(const json& a, const json& b) {
@@ -45,16 +50,33 @@ int CompareNumbers(const json& a, const json& b) {
 }
 
 bool SameJson(const json& a, const json& b) {
+  int steps = 0;
+  return SameJson(a, b, &steps);
+}
+
+bool SameJson(const json& a, const json& b, int* steps) {
+  ++*steps;
   if (a.is_number() && b.is_number()) return CompareNumbers(a, b) == 0;
   if (a.type() != b.type()) return false;
-  if (a.is_array()) return std::equal(a.begin(), a.end(), b.begin(), b.end(), SameJson);
+  if (a.is_array()) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                      [steps](const json& x, const json& y) { return SameJson(x, y, steps); });
+  }
+  if (a.is_string()) *steps += TextSteps(a);
   if (!a.is_object()) return a == b;
   if (a.size() != b.size()) return false;
   for (const auto& [name, value] : a.items()) {
     const auto other = b.find(name);
-    if (other == b.end() || !SameJson(value, *other)) return false;
+    if (other == b.end() || !SameJson(value, *other, steps)) return false;
   }
   return true;
+}
+
+int StepsOf(const json& value) {
+  int steps = 1 + (value.is_string() ? TextSteps(value) : 0);
+  if (!value.is_structured()) return steps;
+  for (const json& part : value) steps += StepsOf(part);
+  return steps;
 }
 
 }  // namespace caxton::examine

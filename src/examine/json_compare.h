@@ -16,5 +16,11 @@ int CompareNumbers(const nlohmann::json& a, const nlohmann::json& b);
 
 // 1 and 1.0 are the same; members of objects have no order.
 bool SameJson(const nlohmann::json& a, const nlohmann::json& b);
+// The same, and adds to `*steps` what it took: one for each pair of values and of long texts'
+// parts.
+bool SameJson(const nlohmann::json& a, const nlohmann::json& b, int* steps);
+
+// What a copy of `value` costs, in those steps.
+int StepsOf(const nlohmann::json& value);
 
 }  // namespace caxton::examine

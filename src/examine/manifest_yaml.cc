@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A manifest in YAML as the JSON that goes into the module. Plain scalars mean what the core schema
-// of YAML 1.2 says: null, true, 1, 1.5; yes and on are texts.
+// of YAML 1.2 says: null, true, 1, 0x1F, 0o17, 1.5; yes and on are texts.
 #include <charconv>
-#include <cmath>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -32,12 +34,14 @@ bool IsOneOf(std::string_view text, std::initializer_list<std::string_view> word
   return false;
 }
 
-// All of `text` as a number; false where it is none.
-template <typename Number>
-bool ParseAll(std::string_view text, Number* number) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *number);
-  return error == std::errc() && end == text.data() + text.size();
+// Whether all of `text` is a number; kTooLarge: one that `Number` does not hold.
+enum class Parsed { kYes, kNo, kTooLarge };
+template <typename Number, typename... Base>
+Parsed ParseAll(std::string_view text, Number* number, Base... base) {
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), *number, base...);
+  if (end != text.data() + text.size() || error == std::errc::invalid_argument) return Parsed::kNo;
+  return error == std::errc() ? Parsed::kYes : Parsed::kTooLarge;
 }
 
 // What from_chars takes beside numbers: inf, nan.
@@ -46,22 +50,56 @@ bool LooksLikeNumber(std::string_view text) {
          text.find_first_not_of("+-.eE0123456789") == std::string_view::npos;
 }
 
+// 0x1F and 0o17, which have no sign; null where `text` is none of them.
+ordered_json BasedNumber(const YamlNode& node, std::vector<YamlFault>* faults) {
+  const std::string_view text = node.text;
+  const int base = text.starts_with("0x") ? 16 : text.starts_with("0o") ? 8 : 0;
+  if (base == 0) return nullptr;
+  uint64_t number = 0;
+  switch (ParseAll(text.substr(2), &number, base)) {
+    case Parsed::kYes:
+      return number;
+    case Parsed::kNo:
+      return nullptr;
+    case Parsed::kTooLarge:
+      faults->push_back({node.line, node.column, StrCat(text, " is more than 64 bits hold")});
+  }
+  return nullptr;
+}
+
 ordered_json Scalar(const YamlNode& node, std::vector<YamlFault>* faults) {
   const std::string& text = node.text;
   if (!node.plain) return text;
   if (IsOneOf(text, {"~", "null", "Null", "NULL"})) return nullptr;
   if (IsOneOf(text, {"true", "True", "TRUE"})) return true;
   if (IsOneOf(text, {"false", "False", "FALSE"})) return false;
-  if (IsOneOf(text, {".inf", "-.inf", "+.inf", ".nan", ".NaN", ".Inf", "-.Inf"})) {
+  if (IsOneOf(text, {".inf", ".Inf", ".INF", "-.inf", "-.Inf", "-.INF", "+.inf", "+.Inf", "+.INF",
+                     ".nan", ".NaN", ".NAN"})) {
     faults->push_back({node.line, node.column, StrCat(text, " is no number of JSON")});
     return nullptr;
   }
+  const size_t known = faults->size();
+  ordered_json based = BasedNumber(node, faults);
+  if (!based.is_null() || faults->size() > known) return based;
   if (!LooksLikeNumber(text)) return text;
-  int64_t integer;
-  if (ParseAll(text, &integer)) return integer;
-  double number;
-  if (ParseAll(text, &number) && std::isfinite(number)) return number;
-  return text;
+  // from_chars knows no plus sign.
+  const bool plus = text.starts_with('+');
+  if (plus && text.starts_with("+-")) return text;
+  const std::string_view digits = std::string_view(text).substr(plus ? 1 : 0);
+  int64_t integer = 0;
+  if (ParseAll(digits, &integer) == Parsed::kYes) return integer;
+  uint64_t large = 0;
+  if (ParseAll(digits, &large) == Parsed::kYes) return large;
+  double number = 0;
+  switch (ParseAll(digits, &number)) {
+    case Parsed::kYes:
+      return number;
+    case Parsed::kNo:
+      return text;
+    case Parsed::kTooLarge:
+      faults->push_back({node.line, node.column, StrCat(text, " is no number that JSON can hold")});
+  }
+  return nullptr;
 }
 
 // As deep as kMaxManifestDepth at most.

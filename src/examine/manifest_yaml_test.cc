@@ -78,7 +78,7 @@ TEST(ManifestYamlTest, ScalarsMeanWhatTheCoreSchemaSays) {
 - yes
 - off
 - 1.0.0
-- 0x10
+- "0x10"
 - "7"
 - 'true'
 - ""
@@ -90,10 +90,33 @@ TEST(ManifestYamlTest, ScalarsMeanWhatTheCoreSchemaSays) {
       "true", "", "e", 0.5])"));
 }
 
+TEST(ManifestYamlTest, IntegersStayExact) {
+  const json values = Read(R"(
+- 9223372036854775808
+- +18446744073709551615
+- -9223372036854775808
+- 0x10
+- 0xFfFfFfFfFfFfFfFf
+- 0o17
+- 0o8
+- 0xg
+- 0x
+- -0x10
+- 0X10
+- +-5
+- 007
+)");
+  EXPECT_EQ(values.dump(), R"([9223372036854775808,18446744073709551615,-9223372036854775808,16,)"
+                           R"(18446744073709551615,15,"0o8","0xg","0x","-0x10","0X10","+-5",7])");
+  EXPECT_THAT(Why("limit: 0x10000000000000000"), HasSubstr("more than 64 bits"));
+  EXPECT_THAT(Why("limit: 1e999"), HasSubstr("no number that JSON can hold"));
+}
+
 TEST(ManifestYamlTest, FaultsNameTheirPlace) {
   EXPECT_THAT(Why("name: greeter\nname: echo\n"), HasSubstr("m.yaml:2:1: "));
   EXPECT_THAT(Why("samples: [\n"), HasSubstr("m.yaml:"));
   EXPECT_THAT(Why("limit: .inf"), HasSubstr("no number of JSON"));
+  EXPECT_THAT(Why("limit: +.INF"), HasSubstr("no number of JSON"));
   EXPECT_THAT(Why("a: !!python/object x"), HasSubstr("tag"));
   EXPECT_THAT(Why("name: \xff"), HasSubstr("UTF-8"));
 }

@@ -6,7 +6,10 @@
 #include <utility>
 
 #include "caxton/base/strings.h"
+#include "caxton/examine/examiner.h"
 #include "caxton/examine/limits.h"
+#include "caxton/wasm/epoch_ticker.h"
+#include "caxton/wasm/module.h"
 
 namespace caxton::examine {
 
@@ -16,13 +19,20 @@ RecentFigures RunRecent(const SandboxOptions& options, const std::vector<Envelop
   std::map<StepOutcome, int> failed;
   const int64_t end_ns = options.clock.MonoNanos() + kRecentLimitNs;
   for (const Envelope& message : messages) {
-    if (figures.messages >= kMaxRecentMessages || options.clock.MonoNanos() >= end_ns) {
+    const int64_t left_ns = end_ns - options.clock.MonoNanos();
+    if (figures.messages >= kMaxRecentMessages || left_ns <= 0) {
       ++figures.skipped;
       continue;
     }
-    Sample sample{.name = StrCat("recent/", ++figures.messages), .message = message};
+    Sample sample{.name = StrCat("recent/", figures.messages + 1), .message = message};
     sample.real = true;
-    const StepResult result = RunSample(options, sample);
+    const StepResult result = RunSample(options, sample, std::min(kSampleLimitNs, left_ns));
+    if (result.outcome != StepOutcome::kHandled && left_ns < kSampleLimitNs &&
+        options.clock.MonoNanos() >= end_ns) {
+      ++figures.skipped;  // it had less time than it may take
+      continue;
+    }
+    ++figures.messages;
     figures.peak_memory = std::max(figures.peak_memory, result.memory_bytes);
     figures.max_fuel = std::max(figures.max_fuel, result.fuel);
     figures.max_step_ns = std::max(figures.max_step_ns, result.run_ns);
@@ -59,10 +69,28 @@ void JudgeRecent(const RecentFigures& figures, int64_t memory_limit, Findings* f
              figures.peak_memory, " bytes of memory, ", figures.max_fuel, " instructions and ",
              figures.max_step_ns / 1000, " us a message; ", figures.handled, " handled");
   if (figures.skipped > 0) {
-    StrAppend(&text, ", ", figures.skipped, " not run: they may take ",
+    StrAppend(&text, ", ", figures.skipped, " not run to the end: they may take ",
               kRecentLimitNs / kNanosPerMilli, " ms together");
   }
   findings->Note("RECENT", "resources", std::move(text));
+}
+
+void TryRecent(const wasm::Engine& engine, std::string_view native, const ExamineOptions& options,
+               const std::vector<Envelope>& messages, ExamineReport* report) {
+  const auto module = wasm::Module::LoadBytes(engine, native);
+  if (!module.ok() || messages.empty()) return;  // it was loaded before: nothing new about it
+  const int64_t start_ns = options.clock->MonoNanos();
+  wasm::EpochTicker ticker(engine);
+  const wasm::EpochTicker::Scope scope(ticker);
+  Findings findings;
+  findings.Append(std::move(report->findings));
+  findings.set_stage(ExamineStage::kResources);
+  const RecentFigures figures =
+      RunRecent({**module, options.config, *options.clock}, messages, &findings);
+  JudgeRecent(figures, options.config.memory_bytes, &findings);
+  report->findings = findings.Take();
+  report->stages[static_cast<size_t>(ExamineStage::kResources)].duration_ns +=
+      options.clock->MonoNanos() - start_ns;
 }
 
 }  // namespace caxton::examine

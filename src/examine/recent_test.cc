@@ -7,6 +7,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/examine/limits.h"
+#include "examine_test_util.h"
 
 namespace caxton::examine {
 namespace {
@@ -33,14 +34,19 @@ class RecentTest : public ::testing::Test {
     options_.config.agent = "test";
     options_.config.memory_bytes = 4 << 20;
   }
-  ExamineReport Run(std::string_view body) {
+  // `clock`: of the recent messages.
+  ExamineReport Run(std::string_view body, const Clock* clock = nullptr) {
     const auto wasm = wasm::Engine::WatToWasm(StrCat(
         R"((module (memory (export "memory") 40)
         (func (export "agent_alloc") (param i32) (result i32) (i32.const 65536)))",
         kHandle, body, "))"));
     EXPECT_TRUE(wasm.ok()) << wasm.status();
-    return ExamineModule(*engine_, *wasm, options_, [](ExaminePhase, const ExamineReport&) {})
-        .report;
+    Examination examination =
+        ExamineModule(*engine_, *wasm, options_, [](ExaminePhase, const ExamineReport&) {});
+    EXPECT_TRUE(examination.report.ok());
+    if (clock != nullptr) options_.clock = clock;
+    TryRecent(*engine_, examination.native, options_, recent_, &examination.report);
+    return std::move(examination.report);
   }
   void Recent(int count) {
     for (int i = 0; i < count; ++i) {
@@ -50,18 +56,13 @@ class RecentTest : public ::testing::Test {
       message.receiver = "test";
       message.content = std::string(kSecret);
       message.content.resize(kContentBytes, '.');
-      options_.recent.push_back(message);
+      recent_.push_back(message);
     }
-  }
-  static const Finding* Find(const ExamineReport& report, std::string_view code) {
-    for (const Finding& finding : report.findings) {
-      if (finding.code == code) return &finding;
-    }
-    return nullptr;
   }
 
   SystemClock clock_;
   ExamineOptions options_;
+  std::vector<Envelope> recent_;
   std::unique_ptr<wasm::Engine> engine_ = *wasm::Engine::Create({});
 };
 
@@ -98,15 +99,47 @@ TEST_F(RecentTest, TheirNumberIsBounded) {
   Recent(static_cast<int>(kMaxRecentMessages) + 2);
   EXPECT_THAT(Find(Run("(i32.const 0)"), "RECENT")->message,
               HasSubstr(StrCat("over ", kMaxRecentMessages, " recent messages")));
-  EXPECT_THAT(Find(Run("(i32.const 0)"), "RECENT")->message, HasSubstr("2 not run"));
+  EXPECT_THAT(Find(Run("(i32.const 0)"), "RECENT")->message, HasSubstr("2 not run to the end"));
 }
+
+// Each look at it takes 10 ms, and the epoch looks at every tick: seconds pass in a few hundred ms.
+class SteppingClock final : public Clock {
+ public:
+  int64_t WallNanos() const override { return MonoNanos(); }
+  int64_t MonoNanos() const override { return now_ns_ += 10 * kNanosPerMilli; }
+  int64_t now_ns() const { return now_ns_; }
+
+ private:
+  mutable int64_t now_ns_ = 0;
+};
 
 TEST_F(RecentTest, OnesThatLoopEndWithTheirTime) {
   Recent(50);
+  const SteppingClock clock;
   const ExamineReport report =
-      Run(StrCat("(if ", kIsRecent, " (then (loop (br 0)))) (i32.const 0)"));
-  EXPECT_THAT(Find(report, "RECENT")->message, HasSubstr("not run"));
-  EXPECT_NE(Find(report, "RECENT_FAILED"), nullptr);
+      Run(StrCat("(if ", kIsRecent, " (then (loop (br 0)))) (i32.const 0)"), &clock);
+  // One that may take all that a sample may, and one that is cut off with the time of all.
+  static_assert(kRecentLimitNs > kSampleLimitNs && kRecentLimitNs < 2 * kSampleLimitNs);
+  EXPECT_GE(clock.now_ns(), kRecentLimitNs);
+  EXPECT_LT(clock.now_ns(), 2 * kSampleLimitNs - 100 * kNanosPerMilli);
+  EXPECT_THAT(Find(report, "RECENT")->message, HasSubstr("over 1 recent messages"));
+  EXPECT_THAT(Find(report, "RECENT")->message, HasSubstr("49 not run to the end"));
+  ASSERT_NE(Find(report, "RECENT_FAILED"), nullptr);
+  EXPECT_THAT(Find(report, "RECENT_FAILED")->message, HasSubstr("last 1 real messages"));
+  EXPECT_EQ(Find(report, "RECENT_FAILED")->stage, ExamineStage::kResources);
+}
+
+TEST_F(RecentTest, AReportThatIsFullStaysWithinItsLimit) {
+  Recent(1);
+  ExamineReport report;
+  report.findings.assign(kMaxFindings, {.severity = FindingSeverity::kWarning, .code = "OTHER"});
+  const auto wasm = wasm::Engine::WatToWasm(StrCat(R"((module (memory (export "memory") 40)
+        (func (export "agent_alloc") (param i32) (result i32) (i32.const 65536)))",
+                                                   kHandle, "(i32.const 0)))"));
+  const Examination good =
+      ExamineModule(*engine_, *wasm, options_, [](ExaminePhase, const ExamineReport&) {});
+  TryRecent(*engine_, good.native, options_, recent_, &report);
+  EXPECT_LE(report.findings.size(), kMaxFindings);
 }
 
 }  // namespace

@@ -77,7 +77,7 @@ class Sandbox final {
   }
 
  private:
-  StepResult Step(const Sample& sample) { return RunSample(options_, sample); }
+  StepResult Step(const Sample& sample) { return RunSample(options_, sample, kSampleLimitNs); }
 
   void Note(const Sample& sample, const StepResult& result) {
     ++stats_->samples;
@@ -172,10 +172,10 @@ std::vector<Sample> HostileSamples(const wasm::AgentConfig& config) {
   return out;
 }
 
-StepResult RunSample(const SandboxOptions& options, const Sample& sample) {
+StepResult RunSample(const SandboxOptions& options, const Sample& sample, int64_t limit_ns) {
   wasm::StepControl control;
   control.clock = &options.clock;
-  control.deadline_mono_ns = options.clock.MonoNanos() + kSampleLimitNs;
+  control.deadline_mono_ns = options.clock.MonoNanos() + limit_ns;
   control.fuel = kSampleFuel;
   const auto instance = options.module.NewInstance(options.config, control);
   if (!instance.ok()) {

@@ -43,8 +43,8 @@ struct SandboxOptions {
 // Empty, large, not UTF-8, deeply nested.
 std::vector<Sample> HostileSamples(const wasm::AgentConfig& config);
 
-// One sample, in a fresh instance.
-StepResult RunSample(const SandboxOptions& options, const Sample& sample);
+// One sample, in a fresh instance, which it takes at most `limit_ns` to make and run.
+StepResult RunSample(const SandboxOptions& options, const Sample& sample, int64_t limit_ns);
 
 // Runs every sample; faults into `*findings`, figures into `*stats`.
 std::vector<SampleRun> RunSandbox(const SandboxOptions& options, const std::vector<Sample>& samples,

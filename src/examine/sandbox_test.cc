@@ -11,6 +11,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
 #include "caxton/examine/limits.h"
+#include "examine_test_util.h"
 
 namespace caxton::examine {
 namespace {
@@ -47,12 +48,6 @@ class SandboxTest : public ::testing::Test {
     std::vector<std::string> codes;
     for (const Finding& finding : report.findings) codes.push_back(finding.code);
     return codes;
-  }
-  static const Finding* Find(const ExamineReport& report, std::string_view code) {
-    for (const Finding& finding : report.findings) {
-      if (finding.code == code) return &finding;
-    }
-    return nullptr;
   }
 
   SystemClock clock_;

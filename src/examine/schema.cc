@@ -15,7 +15,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::array kTypes = {"object", "array", "string", "number", "integer", "boolean", "null"};
 constexpr std::array kAnnotations = {"title",    "description", "default",   "examples",
                                      "$schema",  "$id",         "$comment",  "format",
                                      "readOnly", "writeOnly",   "deprecated"};
@@ -40,7 +39,28 @@ size_t CodePoints(std::string_view text) {
 }
 
 bool IsTypeName(const json& value) {
-  return value.is_string() && In(kTypes, value.get_ref<const std::string&>());
+  return value.is_string() && In(kSchemaTypes, value.get_ref<const std::string&>());
+}
+
+void AppendJson(const json& value, std::string* out) {
+  const bool object = value.is_object();
+  if (value.is_string()) {
+    const json start = value.get_ref<const std::string&>().substr(0, kMaxShownNameBytes + 1);
+    out->append(start.dump(-1, ' ', false, json::error_handler_t::replace));
+  } else if (!object && !value.is_array()) {
+    out->append(value.dump());
+  } else {
+    out->push_back(object ? '{' : '[');
+    for (auto it = value.begin(); it != value.end() && out->size() <= kMaxShownNameBytes; ++it) {
+      if (it != value.begin()) out->push_back(',');
+      if (object) {
+        AppendJson(it.key(), out);
+        out->push_back(':');
+      }
+      AppendJson(*it, out);
+    }
+    out->push_back(object ? '}' : ']');
+  }
 }
 
 class Checker final {
@@ -49,7 +69,7 @@ class Checker final {
     if (faults_.size() >= kMaxSchemaFaults) return;
     if (schema.is_boolean()) return;
     if (!schema.is_object()) return Fault(path, "a schema is an object, or true or false");
-    for (const auto& [name, value] : schema.items()) Keyword(name, value, StrCat(path, "/", name));
+    for (const auto& [name, value] : schema.items()) Keyword(name, value, Inside(path, name));
   }
 
   std::vector<SchemaFault> Take() { return std::move(faults_); }
@@ -91,12 +111,12 @@ class Checker final {
 
   void Map(const json& value, const std::string& path) {
     if (!value.is_object()) return Fault(path, "is no object of schemas");
-    for (const auto& [name, schema] : value.items()) Check(schema, StrCat(path, "/", name));
+    for (const auto& [name, schema] : value.items()) Check(schema, Inside(path, name));
   }
 
   void List(const json& value, const std::string& path) {
     if (!value.is_array() || value.empty()) return Fault(path, "is no list of schemas");
-    for (size_t i = 0; i < value.size(); ++i) Check(value[i], StrCat(path, "/", i));
+    for (size_t i = 0; i < value.size(); ++i) Check(value[i], Inside(path, StrCat(i)));
   }
 
   std::vector<SchemaFault> faults_;
@@ -108,6 +128,7 @@ class Fitter final {
 
   Verdict Fits(const json& schema, const json& value, const std::string& path) {
     if (!budget_->Take()) return Undecided(path, "it takes too much work to decide");
+    budget_->Charge(schema.is_object() ? schema.size() : 0);
     if (schema.is_boolean()) {
       return schema.get<bool>() ? Verdict::kYes : No(path, "nothing is allowed here");
     }
@@ -142,21 +163,23 @@ class Fitter final {
   Verdict Keyword(const json& schema, const std::string& name, const json& rule, const json& value,
                   const std::string& path) {
     if (name == "type") {
-      const json list = rule.is_array() ? rule : json::array({rule});
-      for (const json& type : list) {
-        if (HasType(value, type.get_ref<const std::string&>())) return Verdict::kYes;
+      const auto fits = [&value](const json& type) {
+        return HasType(value, type.get_ref<const std::string&>());
+      };
+      budget_->Charge(rule.size());
+      if (rule.is_array() ? std::any_of(rule.begin(), rule.end(), fits) : fits(rule)) {
+        return Verdict::kYes;
       }
-      return No(path, StrCat("is ", value.type_name(), ", not ", Shown(rule.dump())));
+      return No(path, StrCat("is ", value.type_name(), ", not ", ShownJson(rule)));
     }
     if (name == "const") {
-      return SameJson(value, rule) ? Verdict::kYes
-                                   : No(path, StrCat("is not ", Shown(rule.dump())));
+      return Same(value, rule) ? Verdict::kYes : No(path, StrCat("is not ", ShownJson(rule)));
     }
     if (name == "enum") {
-      const bool found = std::any_of(rule.begin(), rule.end(), [&value](const json& listed) {
-        return SameJson(listed, value);
+      const bool found = std::any_of(rule.begin(), rule.end(), [this, &value](const json& listed) {
+        return Same(listed, value);
       });
-      return found ? Verdict::kYes : No(path, StrCat("is none of ", Shown(rule.dump())));
+      return found ? Verdict::kYes : No(path, StrCat("is none of ", ShownJson(rule)));
     }
     if (name == "anyOf" || name == "oneOf") return Branches(name, rule, value, path);
     if (IsAnnotation(name)) return Verdict::kYes;
@@ -174,12 +197,14 @@ class Fitter final {
     if (value.is_number()) {
       if (name == "minimum") good = CompareNumbers(value, rule) >= 0;
       if (name == "maximum") good = CompareNumbers(value, rule) <= 0;
-    } else if (value.is_string()) {
-      const size_t length = CodePoints(value.get_ref<const std::string&>());
+    } else if (value.is_string() && (name == "minLength" || name == "maxLength")) {
+      const auto& text = value.get_ref<const std::string&>();
+      const size_t length = CodePoints(text);
+      budget_->Charge(text.size() / kTextBytesPerStep);
       if (name == "minLength") good = length >= rule.get<size_t>();
       if (name == "maxLength") good = length <= rule.get<size_t>();
     }
-    return good ? Verdict::kYes : No(path, StrCat("breaks ", name, " ", Shown(rule.dump())));
+    return good ? Verdict::kYes : No(path, StrCat("breaks ", name, " ", ShownJson(rule)));
   }
 
   Verdict Array(const std::string& name, const json& rule, const json& value,
@@ -191,7 +216,7 @@ class Fitter final {
     Verdict all = Verdict::kYes;
     if (name != "items") return all;
     for (size_t i = 0; i < value.size() && all == Verdict::kYes; ++i) {
-      all = Fits(rule, value[i], StrCat(path, "/", i));
+      all = Fits(rule, value[i], Inside(path, StrCat(i)));
     }
     return all;
   }
@@ -199,18 +224,20 @@ class Fitter final {
   Verdict Object(const json& schema, const std::string& name, const json& rule, const json& value,
                  const std::string& path) {
     if (name == "required") {
+      budget_->Charge(rule.size());
       for (const json& key : rule) {
         const auto& text = key.get_ref<const std::string&>();
-        if (!value.contains(text)) return No(StrCat(path, "/", text), "is missing");
+        if (!value.contains(text)) return No(Inside(path, text), "is missing");
       }
       return Verdict::kYes;
     }
     if (name != "properties" && name != "additionalProperties") return Verdict::kYes;
     Verdict all = Verdict::kYes;
+    budget_->Charge(value.size());
     for (const auto& [key, item] : value.items()) {
       const bool named = schema.contains("properties") && schema["properties"].contains(key);
       if (named != (name == "properties")) continue;
-      all = Fits(named ? rule[key] : rule, item, StrCat(path, "/", key));
+      all = Fits(named ? rule[key] : rule, item, Inside(path, key));
       if (all != Verdict::kYes) return all;
     }
     return all;
@@ -230,11 +257,58 @@ class Fitter final {
     return No(path, StrCat("fits ", fit, " branches of ", name));
   }
 
+  bool Same(const json& a, const json& b) {
+    int steps = 0;
+    const bool same = SameJson(a, b, &steps);
+    budget_->Charge(static_cast<size_t>(steps));
+    return same;
+  }
+
   SchemaBudget* const budget_;
   SchemaFault* const fault_;
 };
 
 }  // namespace
+
+std::string ShownJson(const json& value) {
+  std::string text;
+  AppendJson(value, &text);
+  return Shown(text);
+}
+
+std::string Inside(const std::string& path, std::string_view name) {
+  if (path.size() > kMaxShownNameBytes) return path;
+  return StrCat(path, "/", name.substr(0, kMaxShownNameBytes + 1));
+}
+
+ListedValues::ListedValues(const json& list, SchemaBudget* budget) : budget_(budget) {
+  budget_->Charge(list.size());
+  for (const json& value : list) {
+    if (value.is_string()) {
+      texts_.insert(value.get_ref<const std::string&>());
+    } else {
+      (value.is_number() ? numbers_ : others_).push_back(&value);
+    }
+  }
+  std::sort(numbers_.begin(), numbers_.end(),
+            [](const json* a, const json* b) { return CompareNumbers(*a, *b) < 0; });
+}
+
+bool ListedValues::Has(const json& value) const {
+  if (value.is_string()) return texts_.contains(value.get_ref<const std::string&>());
+  if (value.is_number()) {
+    const auto at =
+        std::lower_bound(numbers_.begin(), numbers_.end(), value,
+                         [](const json* a, const json& b) { return CompareNumbers(*a, b) < 0; });
+    return at != numbers_.end() && CompareNumbers(**at, value) == 0;
+  }
+  int steps = 0;
+  const bool found = std::any_of(others_.begin(), others_.end(), [&](const json* listed) {
+    return SameJson(*listed, value, &steps);
+  });
+  budget_->Charge(static_cast<size_t>(steps));
+  return found;
+}
 
 bool IsAnnotation(std::string_view keyword) { return In(kAnnotations, keyword); }
 bool IsDecidable(std::string_view keyword) { return In(kDecidable, keyword); }

@@ -3,7 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
+#include <utility>
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
@@ -89,6 +91,46 @@ TEST(SchemaTest, WorkIsBounded) {
   EXPECT_TRUE(fault.undecided);
 }
 
+TEST(SchemaTest, EntriesOfListsAreWork) {
+  json list = json::array();
+  for (int i = 0; i < 1000; ++i) list.push_back(i);
+  json names = json::array(), object = json::object();
+  for (int i = 0; i < 1000; ++i) {
+    names.push_back(StrCat("p", i));
+    object[StrCat("p", i)] = i;
+  }
+  const json long_text = std::string(1000 * kTextBytesPerStep, 'x');
+  const struct {
+    const char* keyword;
+    json rule, value;
+  } cases[] = {{"enum", list, 999},
+               {"const", list, list},
+               {"required", names, object},
+               {"additionalProperties", true, object},
+               {"const", long_text, long_text},
+               {"maxLength", 1'000'000, long_text}};
+  for (const auto& [keyword, rule, value] : cases) {
+    json schema = json::object();
+    schema[keyword] = rule;
+    SchemaFault fault;
+    SchemaBudget budget(3000);
+    EXPECT_EQ(ValueFits(schema, value, &budget, &fault), Verdict::kYes) << keyword;
+    EXPECT_LE(budget.left(), 2000) << keyword;
+    budget.Charge(2000);
+    EXPECT_EQ(budget.left(), 0);
+    EXPECT_EQ(ValueFits(schema, value, &budget, &fault), Verdict::kUndecided) << keyword;
+  }
+}
+
+TEST(SchemaTest, LargeValuesAreShownByTheirStart) {
+  EXPECT_EQ(ShownJson(json::parse(R"({"a":[1,"x",null],"b":{}})")), R"({"a":[1,"x",null],"b":{}})");
+  json large = json::array();
+  for (int i = 0; i < 1000; ++i) large.push_back(std::string(1000, 'x'));
+  EXPECT_EQ(ShownJson(large), StrCat("[\"", std::string(kMaxShownNameBytes - 2, 'x'), "..."));
+  const std::string path = Inside(Inside("", std::string(1000, 'a')), "b");
+  EXPECT_LE(path.size(), kMaxShownNameBytes + 2) << "no longer with each level";
+}
+
 enum class Is { kContained, kNot, kOpen };
 
 Is Contained(const char* inner, const char* outer) {
@@ -154,6 +196,43 @@ TEST(ContainmentTest, UsualKeywords) {
   }
 }
 
+std::string ListOf(int first, int last, std::string_view quote) {
+  std::string list;
+  for (int i = first; i != last; i += first < last ? 1 : -1) {
+    StrAppend(&list, list.empty() ? "" : ",", quote, i, quote);
+  }
+  return StrCat(R"({"enum":[)", list, "]}");
+}
+
+TEST(ContainmentTest, LongListsAreLookedUp) {
+  for (const char* quote : {"\"", ""}) {
+    const std::string some = ListOf(1, 5'000, quote), more = ListOf(5'000, 0, quote);
+    EXPECT_EQ(Contained(some.c_str(), more.c_str()), Is::kContained);
+    EXPECT_EQ(Contained(more.c_str(), some.c_str()), Is::kNot);
+  }
+  EXPECT_EQ(Contained(R"({"enum":[1,"a",[2],null]})", R"({"enum":[null,[2.0],"a",1.0,7]})"),
+            Is::kContained);
+  EXPECT_EQ(Contained(R"({"enum":[1,2],"maximum":1})", R"({"enum":[1,3]})"), Is::kContained);
+  EXPECT_EQ(Contained(R"({"enum":[1,2]})", R"({"enum":[1,2,3],"maximum":1})"), Is::kNot);
+  EXPECT_EQ(Contained(R"({"enum":[1,2]})", R"({"enum":[1],"$ref":"#/a"})"), Is::kOpen);
+}
+
+// Where they cannot be looked up, each with each is too much work, and is cut off.
+TEST(ContainmentTest, ListsInBranchesAreBounded) {
+  const std::string list = ListOf(0, 6'000, "\""), turned = ListOf(5'999, -1, "\"");
+  const std::string branches = StrCat(R"({"anyOf":[)", turned, R"(,{"type":"null"}]})");
+  EXPECT_EQ(Contained(list.c_str(), branches.c_str()), Is::kOpen);
+}
+
+// However many branches there are, no "yes" by guess.
+TEST(ContainmentTest, WhatIsCutOffIsNotContained) {
+  json outer = {{"oneOf", json::array({{{"type", "string"}}})}};
+  for (int i = 0; i < 2 * kMaxSchemaSteps; ++i) outer["oneOf"].push_back({{"type", "null"}});
+  const auto faults = FindNarrowing({{"type", "string"}, {"maxLength", 3}}, outer);
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_TRUE(faults[0].undecided);
+}
+
 TEST(ContainmentTest, NarrowingIsNamedByPath) {
   const auto faults =
       FindNarrowing(json::parse(R"({"type":"object","properties":{"order":{"properties":{"n":{
@@ -190,6 +269,28 @@ TEST(ContainmentTest, RemovedAndNarrowedTypesAreNamed) {
     ASSERT_EQ(faults.size(), 1u) << c.outer;
     EXPECT_EQ(faults[0].path, c.path);
     EXPECT_NE(faults[0].reason.find(c.says), std::string::npos) << faults[0].reason;
+  }
+}
+
+TEST(ContainmentTest, CertainFaultsComeFirstAndBothAreBounded) {
+  const int limit = static_cast<int>(kMaxSchemaFaults);
+  for (const auto& [open, certain] :
+       {std::pair(3 * limit, 1), std::pair(1, 3 * limit), std::pair(2, limit - 2)}) {
+    json inner = json::object(), outer = json::object();
+    for (int i = 0; i < open; ++i) {
+      inner[StrCat("a", i)] = {{"type", "string"}};
+      outer[StrCat("a", i)] = {{"type", "string"}, {"pattern", "x"}};
+    }
+    for (int i = 0; i < certain; ++i) {
+      inner[StrCat("z", i)] = {{"type", {"string", "null"}}};
+      outer[StrCat("z", i)] = {{"type", "string"}};
+    }
+    const auto faults = FindNarrowing({{"properties", inner}}, {{"properties", outer}});
+    ASSERT_EQ(faults.size(), kMaxSchemaFaults);
+    const size_t told = std::min<size_t>(certain, kMaxSchemaFaults);
+    for (size_t i = 0; i < faults.size(); ++i) {
+      EXPECT_EQ(faults[i].undecided, i >= told) << open << " " << certain << " " << i;
+    }
   }
 }
 

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -33,7 +34,8 @@ absl::StatusOr<ExamineReport> ReadReport(std::string_view bytes) {
 }
 
 bool RunsOwnCode(CompilePhase phase) {
-  return phase == CompilePhase::kInitializing || phase == CompilePhase::kSampling;
+  return phase == CompilePhase::kInitializing || phase == CompilePhase::kSampling ||
+         phase == CompilePhase::kTryingRecent;
 }
 
 std::string SlowFix(CompilePhase phase) {
@@ -104,6 +106,24 @@ ExamineReport Unfinished(const ChildEnd& end, CompilePhase phase, Finding findin
   return report;
 }
 
+// A child that came to its end over recent messages, which fail no module: its report from before
+// them, with a warning that says how. Nothing where that report is not left, or not without errors.
+std::optional<ExamineReport> Passed(const ChildEnd& end, const Finding& death) {
+  auto left = ReadReport(end.report);
+  if (!left.ok() || !left->ok()) return std::nullopt;
+  Finding warning{.severity = FindingSeverity::kWarning,
+                  .code = "RECENT_UNFINISHED",
+                  .message = StrCat(death.message, ": nothing is known of them"),
+                  .place = "recent messages",
+                  .fix =
+                      "try it on them beside the revision that serves: `--history N`, or the "
+                      "strategy shadow",
+                  .stage = ExamineStage::kResources};
+  if (left->findings.size() >= kMaxFindings) left->findings.resize(kMaxFindings - 1);
+  left->findings.insert(left->findings.begin(), std::move(warning));
+  return *std::move(left);
+}
+
 }  // namespace
 
 std::string_view PhaseText(CompilePhase phase) {
@@ -122,6 +142,8 @@ std::string_view PhaseText(CompilePhase phase) {
       return "comparing its contracts";
     case CompilePhase::kWeighing:
       return "weighing what it used";
+    case CompilePhase::kTryingRecent:
+      return "trying recent messages of the agent";
     case CompilePhase::kDone:
       return "finishing";
   }
@@ -140,6 +162,7 @@ ExamineStage StageOf(CompilePhase phase) {
     case CompilePhase::kComparing:
       return ExamineStage::kContracts;
     case CompilePhase::kWeighing:
+    case CompilePhase::kTryingRecent:
     case CompilePhase::kDone:
       return ExamineStage::kResources;
   }
@@ -158,13 +181,21 @@ absl::Status WriteCompileReport(int fd, CompilePhase phase, const ExamineReport&
 absl::StatusOr<ExamineReport> JudgeEnd(const ChildEnd& end, bool* native) {
   *native = false;
   const CompilePhase phase = PhaseOf(end);
-  if (end.timed_out) return Unfinished(end, phase, TooSlow(end, phase));
+  const auto died = [&](Finding death) {
+    if (phase == CompilePhase::kTryingRecent) {
+      if (auto passed = Passed(end, death); passed.has_value()) {
+        *native = true;
+        return *std::move(passed);
+      }
+    }
+    return Unfinished(end, phase, std::move(death));
+  };
+  if (end.timed_out) return died(TooSlow(end, phase));
   if (!end.exit.exited) {
     const bool slow = end.exit.signal == SIGXCPU;
-    return Unfinished(end, phase,
-                      slow                      ? TooSlow(end, phase)
-                      : OutOfMemory(end, phase) ? TooBig(end, phase)
-                                                : Crashed(end, phase));
+    return died(slow                      ? TooSlow(end, phase)
+                : OutOfMemory(end, phase) ? TooBig(end, phase)
+                                          : Crashed(end, phase));
   }
   const bool done = end.exit.code == static_cast<int>(WorkerExit::kDone);
   const bool rejected = end.exit.code == static_cast<int>(WorkerExit::kRejected);
@@ -176,7 +207,7 @@ absl::StatusOr<ExamineReport> JudgeEnd(const ChildEnd& end, bool* native) {
       return absl::InternalError(
           StrCat("the validating process ", end.exit.ToString(), " before it began"));
     }
-    return Unfinished(end, phase, Crashed(end, phase));
+    return died(Crashed(end, phase));
   }
   auto decoded = phase == CompilePhase::kDone
                      ? ReadReport(end.report)

@@ -139,6 +139,51 @@ TEST(CompileEndTest, WhatTheStagesBeforeFoundStays) {
   }
 }
 
+TEST(CompileEndTest, DeathOverRecentMessagesFailsNoModule) {
+  ExamineReport passed;
+  for (StageRun& run : passed.stages) run = {.ran = true, .duration_ns = 7};
+  passed.findings.push_back(
+      {FindingSeverity::kNote, "RESOURCES", "m", "", "", ExamineStage::kResources});
+  const std::string left = Report(CompilePhase::kTryingRecent, passed);
+  const ChildEnd ends[] = {
+      {.exit = {.signal = SIGKILL}, .report = left, .timed_out = true, .limit_ns = 5'000'000},
+      {.exit = {.signal = SIGXCPU}, .report = left, .cpu_limit_seconds = 5},
+      {.exit = {.signal = SIGABRT}, .report = left},
+      {.exit = {.signal = SIGSEGV}, .report = left},
+      Exited(1, left)};
+  for (const ChildEnd& end : ends) {
+    bool native = false;
+    const auto report = JudgeEnd(end, &native);
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_TRUE(native);
+    EXPECT_TRUE(report->ok());
+    ASSERT_EQ(report->findings.size(), 2u);
+    EXPECT_EQ(report->findings[0].code, "RECENT_UNFINISHED");
+    EXPECT_EQ(report->findings[0].severity, FindingSeverity::kWarning);
+    EXPECT_EQ(report->findings[0].stage, ExamineStage::kResources);
+    EXPECT_THAT(report->findings[0].message, HasSubstr("while trying recent messages"));
+    EXPECT_EQ(report->stages, passed.stages);
+    // What is not whole, or not good, passes nothing.
+    for (size_t size = 1; size < end.report.size(); ++size) {
+      ChildEnd torn = end;
+      torn.report.resize(size);
+      EXPECT_FALSE(JudgeEnd(torn, &native)->ok()) << size;
+      EXPECT_FALSE(native);
+    }
+    ChildEnd bad = end;
+    bad.report = Report(CompilePhase::kTryingRecent, Faulty());
+    EXPECT_FALSE(JudgeEnd(bad, &native)->ok());
+    EXPECT_FALSE(native);
+  }
+  passed.findings.assign(kMaxFindings, Finding(passed.findings[0]));
+  bool native;
+  const auto full =
+      JudgeEnd({.exit = {.signal = SIGSEGV}, .report = Report(CompilePhase::kTryingRecent, passed)},
+               &native);
+  EXPECT_EQ(full->findings.size(), kMaxFindings);
+  EXPECT_EQ(full->findings[0].code, "RECENT_UNFINISHED");
+}
+
 TEST(CompileEndTest, ClaimsOfLaterStagesDoNotCount) {
   ExamineReport claims;
   for (StageRun& run : claims.stages) run.ran = true;

@@ -163,6 +163,7 @@ TEST(Codec, Surroundings) {
   v.others = {{"billing", "billing@4294967295", SomeTraits()}, {"audit", "audit@1", {}}};
   v.together = {"billing"};
   v.allow_breaking = true;
+  v.left_out = 3;
   std::string bytes;
   EncodeSurroundings(v, &bytes);
   CheckRecord(bytes, Recoder<Surroundings>(DecodeSurroundings, EncodeSurroundings));

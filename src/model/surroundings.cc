@@ -47,6 +47,7 @@ void EncodeSurroundings(const Surroundings& surroundings, std::string* out) {
   w.U32(static_cast<uint32_t>(surroundings.together.size()));
   for (const std::string& name : surroundings.together) w.Bytes(name);
   w.Bool(surroundings.allow_breaking);
+  w.U32(surroundings.left_out);
 }
 
 absl::StatusOr<Surroundings> DecodeSurroundings(std::string_view bytes) {
@@ -63,6 +64,7 @@ absl::StatusOr<Surroundings> DecodeSurroundings(std::string_view bytes) {
     out.together.push_back(ReadName(r, kMaxAgentNameBytes));
   }
   out.allow_breaking = r.Bool();
+  out.left_out = r.U32();
   RETURN_IF_ERROR(r.Finish("surroundings"));
   return out;
 }
@@ -76,6 +78,7 @@ std::string ComparedWith(const Surroundings& around) {
   for (const KnownRevision& other : around.others) add(other.name);
   std::string text =
       with.empty() ? "there was no live revision to compare with" : StrCat("compared with ", with);
+  if (around.left_out > 0) StrAppend(&text, ", not with ", around.left_out, " agents more");
   if (!around.together.empty()) {
     std::string names;
     for (const std::string& name : around.together)

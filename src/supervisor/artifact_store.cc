@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <set>
@@ -29,6 +30,7 @@ constexpr size_t kDigestBytes = 32;
 constexpr size_t kDigestHexBytes = 2 * kDigestBytes;
 constexpr size_t kMaxReportBytes = 4 << 20;
 constexpr std::string_view kTemporary = ".part";
+constexpr std::string_view kReport = ".report";
 
 std::string_view Bytes(const Digest& digest) {
   return {reinterpret_cast<const char*>(digest.bytes.data()), digest.bytes.size()};
@@ -96,11 +98,13 @@ class FileArtifactStore final : public ArtifactStore {
 
   absl::Status PutReport(const Digest& module, std::string_view name,
                          std::string_view report) override {
-    return WriteCache(NativePath(module, name) + ".report", StrCat(Bytes(Sha256(report)), report));
+    const std::string path = StrCat(NativePath(module, name), kReport);
+    RETURN_IF_ERROR(WriteCache(path, StrCat(Bytes(Sha256(report)), report)));
+    return DropOldReports(module, path);
   }
 
   std::optional<std::string> GetReport(const Digest& module, std::string_view name) const override {
-    auto file = platform::ReadFile(NativePath(module, name) + ".report", kMaxReportBytes);
+    auto file = platform::ReadFile(StrCat(NativePath(module, name), kReport), kMaxReportBytes);
     if (!file.ok() || file->size() < kDigestBytes) return std::nullopt;
     std::string report = file->substr(kDigestBytes);
     if (Bytes(Sha256(report)) != std::string_view(*file).substr(0, kDigestBytes)) {
@@ -144,12 +148,36 @@ class FileArtifactStore final : public ArtifactStore {
     return StrCat(native_, "/", module.ToHex(), ".", Sha256(key).ToHex().substr(0, 32));
   }
 
+  // When it was put, wall clock; nothing where it cannot be looked at.
+  static std::optional<int64_t> PutAt(const std::string& path) {
+    struct stat file = {};
+    if (stat(path.c_str(), &file) != 0) return std::nullopt;
+    constexpr int64_t kSecondNs = 1'000'000'000;
+    return file.st_mtim.tv_sec * kSecondNs + file.st_mtim.tv_nsec;
+  }
+
   // What cannot be looked at is left alone.
   static bool PutBefore(const std::string& path, int64_t before_ns) {
-    struct stat file = {};
-    if (stat(path.c_str(), &file) != 0) return false;
-    constexpr int64_t kSecondNs = 1'000'000'000;
-    return file.st_mtim.tv_sec * kSecondNs + file.st_mtim.tv_nsec < before_ns;
+    const std::optional<int64_t> put = PutAt(path);
+    return put.has_value() && *put < before_ns;
+  }
+
+  // All of a module's reports but the newest; `newest` was written just now and stays. Two at once
+  // may find the same file: it is gone then, which is as well.
+  absl::Status DropOldReports(const Digest& module, const std::string& newest) {
+    ASSIGN_OR_RETURN(const auto files, platform::ListDirectory(native_));
+    std::vector<std::pair<int64_t, std::string>> reports;  // oldest first
+    for (const std::string& file : files) {
+      if (!StartsWith(file, module.ToHex()) || !file.ends_with(kReport)) continue;
+      std::string path = StrCat(native_, "/", file);
+      const std::optional<int64_t> put = PutAt(path);
+      if (path != newest && put.has_value()) reports.emplace_back(*put, std::move(path));
+    }
+    if (reports.size() < kMaxReportsPerModule) return absl::OkStatus();
+    std::sort(reports.begin(), reports.end());
+    reports.resize(reports.size() - (kMaxReportsPerModule - 1));
+    for (const auto& [put, path] : reports) (void)platform::RemoveFile(path);
+    return absl::OkStatus();
   }
 
   // Replaces `path` in one rename, not durably.

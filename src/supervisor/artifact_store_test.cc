@@ -8,12 +8,15 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <string>
 
 #include "caxton/base/clock.h"
+#include "caxton/base/strings.h"
 #include "caxton/model/limits.h"
 #include "caxton/platform/fd.h"
 #include "caxton/platform/memfd.h"
+#include "caxton/supervisor/limits.h"
 
 namespace caxton::supervisor {
 namespace {
@@ -90,6 +93,34 @@ TEST_F(ArtifactStoreTest, ReportsAreACache) {
   EXPECT_EQ(store_->GetReport(digest, "k"), "report");
   Damage(".report");
   EXPECT_EQ(store_->GetReport(digest, "k"), std::nullopt);
+}
+
+TEST_F(ArtifactStoreTest, TheNewestReportsOfAModuleAreKept) {
+  const Digest digest = *store_->PutModule("module"), other = *store_->PutModule("other");
+  EXPECT_TRUE(store_->PutReport(other, "k", "of the other").ok());
+  std::set<std::string> known;
+  const auto put = [&](int number) {
+    EXPECT_TRUE(store_->PutReport(digest, StrCat("k", number), StrCat("report ", number)).ok());
+    // A file's time may be as coarse as some milliseconds: each is an hour newer than the last.
+    for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+      if (entry.is_regular_file() && known.insert(entry.path().string()).second) {
+        fs::last_write_time(entry.path(), fs::file_time_type::clock::now() + number * 1h - 1000h);
+      }
+    }
+  };
+  const int limit = kMaxReportsPerModule;
+  for (int i = 0; i < limit; ++i) put(i);
+  for (int i = 0; i < limit; ++i) {
+    EXPECT_EQ(store_->GetReport(digest, StrCat("k", i)), StrCat("report ", i));
+  }
+  put(limit);
+  EXPECT_EQ(store_->GetReport(digest, "k0"), std::nullopt);
+  for (int i = 1; i <= limit; ++i) {
+    EXPECT_EQ(store_->GetReport(digest, StrCat("k", i)), StrCat("report ", i));
+  }
+  put(1);  // one that is there drops none
+  EXPECT_EQ(store_->GetReport(digest, "k2"), "report 2");
+  EXPECT_EQ(store_->GetReport(other, "k"), "of the other");
 }
 
 TEST_F(ArtifactStoreTest, SweepKeepsWhatIsNamed) {

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <utility>
 
+#include "caxton/validation/limits.h"
+
 namespace caxton::validation {
 
 ValidationReport MakeReport(const Digest& module, const ExamineReport& examined,
                             int64_t duration_ns) {
   ValidationReport report{.module = module, .traits = examined.traits, .stats = examined.stats};
+  report.took_ns = duration_ns;
   for (size_t i = 0; i < kExamineStages; ++i) {
     const StageRun& run = examined.stages[i];
     const auto stage = static_cast<ExamineStage>(i);
@@ -19,7 +22,8 @@ ValidationReport MakeReport(const Digest& module, const ExamineReport& examined,
     out.outcome = !examined.ok(stage) ? StageOutcome::kFailed
                   : run.ran           ? StageOutcome::kPassed
                                       : StageOutcome::kNotRun;
-    out.duration_ns = run.duration_ns;
+    // The child's word: no sum of them may run over.
+    out.duration_ns = std::clamp<int64_t>(run.duration_ns, 0, kMaxValidateNs);
     if (out.outcome == StageOutcome::kNotRun && out.note.empty()) {
       out.note = "not run: the validating process ended before it";
     }

@@ -6,6 +6,8 @@
 
 #include <string>
 
+#include "caxton/validation/limits.h"
+
 namespace caxton::validation {
 namespace {
 
@@ -44,6 +46,16 @@ TEST(OutcomeTest, WhatNobodyCouldMeasureIsTimeOfTheStageThatFailed) {
   EXPECT_EQ(report.stages[0].duration_ns, 30);
   EXPECT_EQ(report.stages[1].outcome, StageOutcome::kFailed);
   EXPECT_EQ(report.stages[1].duration_ns, 70);
+}
+
+TEST(OutcomeTest, DurationsThatAChildMadeUpAreBounded) {
+  ExamineReport examined;
+  for (StageRun& stage : examined.stages) stage = {.ran = true, .duration_ns = INT64_MAX};
+  examined.stages[1].duration_ns = INT64_MIN;
+  const ValidationReport report = MakeReport(Sha256("m"), examined, 100);
+  EXPECT_EQ(report.took_ns, 100);
+  EXPECT_EQ(report.stages[0].duration_ns, kMaxValidateNs);
+  EXPECT_EQ(report.stages[1].duration_ns, 0);
 }
 
 }  // namespace

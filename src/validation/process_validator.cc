@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <list>
 #include <optional>
@@ -79,17 +80,30 @@ std::string CacheName(const std::string& engine_key, const Job& job) {
   plain.settings = job.revision.settings;
   std::string bytes;
   ipc::EncodeConfigure(supervisor::MakeConfigure(plain), &bytes);
-  return StrCat("examined 4 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
+  return StrCat("examined 5 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
                 Sha256(ContentOf(job.surroundings)).ToHex(), job.has_recent ? " recent" : "");
+}
+
+bool IsOf(const Job& job, const std::vector<RevisionRef>& revisions) {
+  return std::find(revisions.begin(), revisions.end(), job.revision.ref) != revisions.end();
+}
+
+absl::Status Cancelled() { return absl::CancelledError("the validation was cancelled"); }
+
+void Refuse(Done& done, size_t limit) {
+  done(WithRetryAfterMs(
+      absl::ResourceExhaustedError(StrCat(limit, " validations wait already, the limit")), 1000));
 }
 
 class ProcessValidator final : public Validator {
  public:
   ProcessValidator(const ValidatorOptions& options, const ValidatorDeps& deps)
-      : options_(options),
-        deps_(deps),
-        duration_(deps.metrics->GetHistogram(telemetry::names::kValidationTime,
-                                             {{"stage", "static"}}, telemetry::DurationBuckets())) {
+      : options_(options), deps_(deps) {
+    for (size_t i = 0; i < kExamineStages; ++i) {
+      const std::string stage(ExamineStageName(static_cast<ExamineStage>(i)));
+      durations_[i] = deps.metrics->GetHistogram(telemetry::names::kValidationTime,
+                                                 {{"stage", stage}}, telemetry::DurationBuckets());
+    }
   }
   ~ProcessValidator() override;
   absl::Status Start();
@@ -102,6 +116,8 @@ class ProcessValidator final : public Validator {
   void Run();
   void WaitForEvents();
   void TakeOrders();
+  // Answers a job that needs no child; any other waits for one, if there is room.
+  void LookAt(Job job);
   void AnswerCancelled(const std::vector<RevisionRef>& revisions);
   void CheckRunning();
   void Begin(Job job);
@@ -109,22 +125,26 @@ class ProcessValidator final : public Validator {
   bool AnswerWithoutChild(Job& job);
   absl::Status StartChild(Job& job, std::string_view wasm);
   void Finish(Job& job, const platform::ExitStatus& exit);
+  // To metrics and log.
+  void Tell(const Job& job, const ValidationReport& report);
   // Takes the native code over; an error is ours, not the module's.
   absl::Status Keep(const Job& job, const ExamineReport& report);
 
   const ValidatorOptions options_;
   const ValidatorDeps deps_;
-  telemetry::Histogram duration_;
+  std::array<telemetry::Histogram, kExamineStages> durations_;  // by stage
   platform::UniqueFd wake_;
   std::thread thread_;
 
   Mutex mutex_;
-  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Job> arrived_ ABSL_GUARDED_BY(mutex_);  // not looked at yet
   std::vector<Done> refused_ ABSL_GUARDED_BY(mutex_);
   std::vector<RevisionRef> cancelled_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 
-  std::list<Job> running_;  // the thread's own
+  // The thread's own.
+  std::deque<Job> queue_;  // wait for a child
+  std::list<Job> running_;
   uint64_t next_name_ = 1;
 };
 
@@ -159,10 +179,10 @@ void ProcessValidator::Validate(const Revision& revision, ValidateOptions option
           .done = std::move(done)};
   {
     MutexLock lock(&mutex_);
-    if (queue_.size() >= kMaxQueuedValidations) {
+    if (arrived_.size() >= kMaxArrivedValidations) {
       refused_.push_back(std::move(job.done));
     } else {
-      queue_.push_back(std::move(job));
+      arrived_.push_back(std::move(job));
     }
   }
   Wake();
@@ -201,45 +221,47 @@ void ProcessValidator::WaitForEvents() {
 }
 
 void ProcessValidator::TakeOrders() {
+  std::vector<Job> arrived;
   std::vector<Done> refused;
   std::vector<RevisionRef> cancelled;
   {
     MutexLock lock(&mutex_);
+    if (stopping_) return;
+    arrived.swap(arrived_);
     refused.swap(refused_);
     cancelled.swap(cancelled_);
   }
-  for (Done& done : refused) {
-    done(WithRetryAfterMs(absl::ResourceExhaustedError(StrCat(
-                              kMaxQueuedValidations, " validations wait already, the limit")),
-                          1000));
-  }
-  if (!cancelled.empty()) AnswerCancelled(cancelled);
-  while (running_.size() < kMaxValidations) {
-    std::optional<Job> job;
-    {
-      MutexLock lock(&mutex_);
-      if (queue_.empty() || stopping_) return;
-      job = std::move(queue_.front());
-      queue_.pop_front();
+  for (Done& done : refused) Refuse(done, kMaxArrivedValidations);
+  AnswerCancelled(cancelled);
+  for (Job& job : arrived) {
+    if (IsOf(job, cancelled)) {
+      job.done(Cancelled());
+    } else {
+      LookAt(std::move(job));
     }
-    Begin(*std::move(job));
+  }
+  while (running_.size() < kMaxValidations && !queue_.empty()) {
+    Job job = std::move(queue_.front());
+    queue_.pop_front();
+    Begin(std::move(job));
   }
 }
 
+void ProcessValidator::LookAt(Job job) {
+  if (AnswerWithoutChild(job)) return;
+  if (queue_.size() >= kMaxQueuedValidations) return Refuse(job.done, kMaxQueuedValidations);
+  queue_.push_back(std::move(job));
+}
+
 void ProcessValidator::AnswerCancelled(const std::vector<RevisionRef>& revisions) {
-  const auto meant = [&](const Job& job) {
-    return std::find(revisions.begin(), revisions.end(), job.revision.ref) != revisions.end();
-  };
+  if (revisions.empty()) return;
   std::vector<Done> ended;
-  {
-    MutexLock lock(&mutex_);
-    for (Job& job : queue_) {
-      if (meant(job)) ended.push_back(std::move(job.done));
-    }
-    std::erase_if(queue_, meant);
+  for (Job& job : queue_) {
+    if (IsOf(job, revisions)) ended.push_back(std::move(job.done));
   }
+  std::erase_if(queue_, [&](const Job& job) { return IsOf(job, revisions); });
   for (auto it = running_.begin(); it != running_.end();) {
-    if (!meant(*it)) {
+    if (!IsOf(*it, revisions)) {
       ++it;
       continue;
     }
@@ -247,7 +269,7 @@ void ProcessValidator::AnswerCancelled(const std::vector<RevisionRef>& revisions
     ended.push_back(std::move(it->done));
     it = running_.erase(it);
   }
-  for (Done& done : ended) done(absl::CancelledError("the validation was cancelled"));
+  for (Done& done : ended) done(Cancelled());
 }
 
 void ProcessValidator::CheckRunning() {
@@ -273,7 +295,7 @@ void ProcessValidator::CheckRunning() {
 
 void ProcessValidator::Begin(Job job) {
   if (job.attempts++ == 0) job.started_ns = deps_.clock->MonoNanos();
-  if (AnswerWithoutChild(job)) return;
+  if (AnswerWithoutChild(job)) return;  // one before it may have been the same
   auto wasm = deps_.artifacts->GetModule(job.revision.module);
   if (!wasm.ok()) return job.done(wasm.status());
   if (absl::Status started = StartChild(job, *wasm); !started.ok()) {
@@ -302,8 +324,7 @@ bool ProcessValidator::AnswerWithoutChild(Job& job) {
   const platform::UniqueFd native(
       deps_.artifacts->OpenNative(revision.module, options_.engine_key));
   if (!native.valid()) return false;
-  ValidationReport report =
-      MakeReport(revision.module, *examined, deps_.clock->MonoNanos() - job.started_ns);
+  ValidationReport report = MakeReport(revision.module, *examined, 0);
   report.cached = true;
   job.done(std::move(report));
   return true;
@@ -361,14 +382,25 @@ void ProcessValidator::Finish(Job& job, const platform::ExitStatus& exit) {
     if (absl::Status kept = Keep(job, *examined); !kept.ok()) return job.done(kept);
   }
   const int64_t took = deps_.clock->MonoNanos() - job.started_ns;
-  duration_.Observe(static_cast<double>(took) / kNanosPerSecond);
   ValidationReport report = MakeReport(job.revision.module, *examined, took);
+  Tell(job, report);
+  job.done(std::move(report));
+}
+
+void ProcessValidator::Tell(const Job& job, const ValidationReport& report) {
+  // The one that it failed in, or the last.
+  std::string_view stage = report.stages.back().stage;
+  for (size_t i = 0; i < kExamineStages; ++i) {
+    const StageReport& one = report.stages[i];
+    if (one.outcome == StageOutcome::kNotRun) continue;
+    durations_[i].Observe(static_cast<double>(one.duration_ns) / kNanosPerSecond);
+    if (one.outcome == StageOutcome::kFailed) stage = one.stage;
+  }
   deps_.log->Info(report.ok() ? "module validated" : "module rejected",
                   {{"agent", job.revision.agent},
-                   {"stage", "static"},
-                   {"duration_ms", took / kNanosPerMilli},
+                   {"stage", stage},
+                   {"duration_ms", report.took_ns / kNanosPerMilli},
                    {"findings", report.Summary()}});
-  job.done(std::move(report));
 }
 
 absl::Status ProcessValidator::Keep(const Job& job, const ExamineReport& report) {

@@ -5,6 +5,7 @@
 #include "caxton/validation/process_validator.h"
 #include "caxton/base/notification.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
@@ -12,11 +13,19 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <thread>
+#include <variant>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
+#include "caxton/base/mutex.h"
 #include "caxton/base/strings.h"
+#include "caxton/ipc/compile_end.h"
+#include "caxton/platform/file.h"
+#include "caxton/platform/memfd.h"
+#include "caxton/telemetry/metric_names.h"
 
 namespace caxton::validation {
 namespace {
@@ -32,6 +41,72 @@ class TestClock final : public Clock {
 
  private:
   std::atomic<int64_t> now_{kNanosPerSecond};
+};
+
+// The last line, with its stage.
+class StageLogger final : public telemetry::Logger {
+ public:
+  bool Enabled(telemetry::LogLevel) const override { return true; }
+  void Log(telemetry::LogLevel, std::string_view message,
+           std::span<const telemetry::LogField> fields) override {
+    MutexLock lock(&mutex_);
+    last_ = std::string(message);
+    for (const telemetry::LogField& field : fields) {
+      if (field.name == "stage") StrAppend(&last_, ": ", std::get<std::string_view>(field.value));
+    }
+  }
+  std::string Last() {
+    MutexLock lock(&mutex_);
+    return last_;
+  }
+
+ private:
+  Mutex mutex_;
+  std::string last_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The store with a report and native code of one module.
+class KeptStore final : public supervisor::ArtifactStore {
+ public:
+  KeptStore(supervisor::ArtifactStore& store, const Digest& module)
+      : store_(store), module_(module) {
+    ExamineReport report;
+    for (StageRun& stage : report.stages) stage.ran = true;
+    EncodeExamineReport(report, &report_);
+  }
+
+  absl::StatusOr<Digest> PutModule(std::string_view wasm) override {
+    return store_.PutModule(wasm);
+  }
+  absl::StatusOr<std::string> GetModule(const Digest& module) const override {
+    return store_.GetModule(module);
+  }
+  bool HasModule(const Digest& module) const override { return store_.HasModule(module); }
+  bool KeepModule(const Digest& module) override { return store_.KeepModule(module); }
+  absl::Status PutNative(const Digest& module, std::string_view key,
+                         std::string_view code) override {
+    return store_.PutNative(module, key, code);
+  }
+  int OpenNative(const Digest& module, std::string_view key) const override {
+    if (module != module_) return store_.OpenNative(module, key);
+    auto code = platform::MemfdWithContent("code", "native code");
+    return code.ok() ? code->release() : -1;
+  }
+  absl::Status PutReport(const Digest& module, std::string_view name,
+                         std::string_view report) override {
+    return store_.PutReport(module, name, report);
+  }
+  std::optional<std::string> GetReport(const Digest& module, std::string_view name) const override {
+    return module == module_ ? report_ : store_.GetReport(module, name);
+  }
+  absl::Status Sweep(const std::vector<Digest>& kept, std::optional<int64_t> before) override {
+    return store_.Sweep(kept, before);
+  }
+
+ private:
+  supervisor::ArtifactStore& store_;
+  const Digest module_;
+  std::string report_;
 };
 
 class ProcessValidatorTest : public ::testing::Test {
@@ -54,7 +129,7 @@ class ProcessValidatorTest : public ::testing::Test {
     fs::permissions(root_ + "/child", fs::perms::owner_all);
     auto validator = StartValidator({.worker_path = root_ + "/child", .engine_key = "engine"},
                                     {.clock = &clock_,
-                                     .artifacts = artifacts_.get(),
+                                     .artifacts = kept_ ? kept_.get() : artifacts_.get(),
                                      .cgroups = cgroups_.get(),
                                      .log = &log_,
                                      .metrics = &metrics_});
@@ -80,10 +155,11 @@ class ProcessValidatorTest : public ::testing::Test {
 
   std::string root_;
   TestClock clock_;
-  telemetry::Logger log_;
-  telemetry::Metrics metrics_;
+  StageLogger log_;
+  telemetry::PrometheusMetrics metrics_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
   std::unique_ptr<supervisor::ArtifactStore> artifacts_;
+  std::unique_ptr<supervisor::ArtifactStore> kept_;  // instead of it
   std::unique_ptr<Validator> validator_;
   Revision revision_;
 };
@@ -116,6 +192,32 @@ TEST_F(ProcessValidatorTest, ChildThatCannotWorkIsNotTheModulesFault) {
   Ask(&answer);
   answer.done.WaitForNotification();
   EXPECT_TRUE(absl::IsInternal(answer.report.status()));
+}
+
+TEST_F(ProcessValidatorTest, EachStageIsMeasuredAndTheFailedOneLogged) {
+  ExamineReport report;
+  report.stages[0] = {.ran = true, .duration_ns = 5};
+  report.stages[1] = {.ran = true, .duration_ns = 7};
+  report.findings.push_back(
+      {.code = "SAMPLE_FAILED", .message = "trapped", .stage = ExamineStage::kSandbox});
+  const platform::UniqueFd file =
+      *platform::OpenFile(root_ + "/report", O_WRONLY | O_CREAT | O_CLOEXEC);
+  ASSERT_TRUE(ipc::WriteCompileReport(file.get(), ipc::CompilePhase::kDone, report).ok());
+  Open(StrCat("cat ", root_, "/report >&", ipc::kCompileReportFd, "\nexit 3\n"));
+  Answer answer;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  ASSERT_TRUE(answer.report.ok()) << answer.report.status();
+  EXPECT_EQ(answer.report->stages[1].outcome, StageOutcome::kFailed);
+  const std::string text = metrics_.RenderText();
+  const auto count = [](std::string_view stage, int number) {
+    return StrCat(telemetry::names::kValidationTime.name, "_count{stage=\"", stage, "\"} ", number);
+  };
+  EXPECT_THAT(text, HasSubstr(count("static", 1)));
+  EXPECT_THAT(text, HasSubstr(count("sandbox", 1)));
+  EXPECT_THAT(text, HasSubstr(count("contracts", 0)));
+  EXPECT_THAT(text, HasSubstr(count("resources", 0)));
+  EXPECT_EQ(log_.Last(), "module rejected: sandbox");
 }
 
 TEST_F(ProcessValidatorTest, ProgramThatIsNotThere) {
@@ -173,6 +275,46 @@ TEST_F(ProcessValidatorTest, QueueIsBounded) {
   for (Answer& answer : answers) answer.done.WaitForNotification();
   EXPECT_TRUE(absl::IsResourceExhausted(answers.back().report.status()));
   EXPECT_FALSE(absl::IsResourceExhausted(answers.front().report.status()));
+}
+
+TEST_F(ProcessValidatorTest, ArrivalsAreBounded) {
+  Open("exit 1\n");
+  Notification busy, go_on;
+  validator_->Validate(revision_, {.limit_ns = kNanosPerSecond},
+                       [&](absl::StatusOr<ValidationReport>) {
+                         busy.Notify();
+                         go_on.WaitForNotification();
+                       });
+  busy.WaitForNotification();
+  std::vector<Answer> answers(kMaxArrivedValidations + 1);
+  for (Answer& answer : answers) Ask(&answer);
+  go_on.Notify();
+  for (Answer& answer : answers) answer.done.WaitForNotification();
+  EXPECT_THAT(answers.back().report.status().ToString(),
+              HasSubstr(StrCat(kMaxArrivedValidations, " validations wait")));
+  EXPECT_THAT(answers[kMaxArrivedValidations - 1].report.status().ToString(),
+              HasSubstr(StrCat(kMaxQueuedValidations, " validations wait")));
+}
+
+// Every child is busy and as many wait as may: what is kept needs neither.
+TEST_F(ProcessValidatorTest, AKeptReportWaitsForNobodysChild) {
+  const Digest module = *artifacts_->PutModule("kept");
+  kept_ = std::make_unique<KeptStore>(*artifacts_, module);
+  Open("exec sleep 1000\n");
+  std::vector<Answer> busy(kMaxValidations), waiting(kMaxQueuedValidations);
+  for (Answer& answer : busy) Ask(&answer);
+  while (Starts() < kMaxValidations) std::this_thread::yield();
+  for (Answer& answer : waiting) Ask(&answer);
+  Answer refused, answer;
+  Ask(&refused);
+  revision_.module = module;
+  Ask(&answer);
+  answer.done.WaitForNotification();
+  ASSERT_TRUE(answer.report.ok()) << answer.report.status();
+  EXPECT_TRUE(answer.report->cached);
+  EXPECT_EQ(answer.report->took_ns, 0);
+  EXPECT_TRUE(absl::IsResourceExhausted(refused.report.status()));
+  EXPECT_EQ(Starts(), kMaxValidations);
 }
 
 TEST_F(ProcessValidatorTest, DestroyedWithWorkInFlight) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "agent_config.h"
 #include "caxton/base/clock.h"
@@ -46,11 +47,16 @@ CompilePhase PhaseOf(examine::ExaminePhase phase) {
   return CompilePhase::kStarting;
 }
 
-absl::StatusOr<examine::ExamineOptions> ReadOptions(const Clock& clock) {
+struct Request {
+  examine::ExamineOptions options;
+  std::vector<Envelope> recent;
+};
+absl::StatusOr<Request> ReadRequest(const Clock& clock) {
   ASSIGN_OR_RETURN(const std::string bytes,
                    platform::ReadFd(ipc::kCompileConfigFd, kMaxConfigureBytes));
   ASSIGN_OR_RETURN(ipc::CompileRequest request, ipc::DecodeCompileRequest(bytes));
-  examine::ExamineOptions options;
+  Request out;
+  examine::ExamineOptions& options = out.options;
   options.clock = &clock;
   options.config = AgentConfigOf(request.configure);
   options.init_limit_ns = InitLimitOf(request.configure);
@@ -58,21 +64,19 @@ absl::StatusOr<examine::ExamineOptions> ReadOptions(const Clock& clock) {
   options.surroundings = std::move(request.surroundings);
   ASSIGN_OR_RETURN(const std::string recent,
                    platform::ReadFd(ipc::kCompileRecentFd, kMaxRecentFileBytes));
-  ASSIGN_OR_RETURN(options.recent, ipc::DecodeRecentMessages(recent));
-  return options;
+  ASSIGN_OR_RETURN(out.recent, ipc::DecodeRecentMessages(recent));
+  return out;
 }
 
-absl::StatusOr<examine::Examination> Examine() {
-  const SystemClock clock;
-  ASSIGN_OR_RETURN(const examine::ExamineOptions options, ReadOptions(clock));
+absl::StatusOr<examine::Examination> Examine(const wasm::Engine& engine,
+                                             const examine::ExamineOptions& options) {
   ASSIGN_OR_RETURN(const size_t size, platform::FdSize(ipc::kCompileModuleFd));
   if (size > kMaxModuleBytes) return examine::Examination{examine::TooLarge(size), ""};
   ASSIGN_OR_RETURN(const std::string module,
                    platform::ReadFd(ipc::kCompileModuleFd, kMaxModuleBytes));
-  ASSIGN_OR_RETURN(const auto engine, wasm::Engine::Create({}));
   absl::Status written;
   examine::Examination examination =
-      examine::ExamineModule(*engine, module, options,
+      examine::ExamineModule(engine, module, options,
                              [&written](examine::ExaminePhase phase, const ExamineReport& so_far) {
                                written.Update(Write(PhaseOf(phase), so_far));
                              });
@@ -82,12 +86,21 @@ absl::StatusOr<examine::Examination> Examine() {
 
 absl::StatusOr<WorkerExit> Compile() {
   RETURN_IF_ERROR(Write(CompilePhase::kStarting, {}));
-  ASSIGN_OR_RETURN(const examine::Examination examination, Examine());
+  const SystemClock clock;
+  ASSIGN_OR_RETURN(const Request request, ReadRequest(clock));
+  ASSIGN_OR_RETURN(const auto engine, wasm::Engine::Create({}));
+  ASSIGN_OR_RETURN(examine::Examination examination, Examine(*engine, request.options));
+  ExamineReport& report = examination.report;
   if (!examination.native.empty()) {
     RETURN_IF_ERROR(platform::PwriteAll(ipc::kCompileCodeFd, 0, examination.native));
   }
-  RETURN_IF_ERROR(Write(CompilePhase::kDone, examination.report));
-  return examination.report.ok() ? WorkerExit::kDone : WorkerExit::kRejected;
+  if (report.ok() && !request.recent.empty()) {
+    // From here on the module has passed, whatever becomes of this process.
+    RETURN_IF_ERROR(Write(CompilePhase::kTryingRecent, report));
+    examine::TryRecent(*engine, examination.native, request.options, request.recent, &report);
+  }
+  RETURN_IF_ERROR(Write(CompilePhase::kDone, report));
+  return report.ok() ? WorkerExit::kDone : WorkerExit::kRejected;
 }
 
 }  // namespace

@@ -8,12 +8,16 @@
 #include <unistd.h>
 
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "caxton/ipc/compile_end.h"
 #include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/recent_messages.h"
 #include "caxton/ipc/worker_command.h"
+#include "caxton/model/envelope.h"
 #include "caxton/model/examine_report.h"
+#include "caxton/model/limits.h"
 #include "caxton/platform/file.h"
 #include "caxton/platform/memfd.h"
 #include "caxton/platform/process.h"
@@ -40,6 +44,7 @@ struct Compiled {
   ipc::CompilePhase phase() const { return static_cast<ipc::CompilePhase>(report_bytes.at(0)); }
 };
 
+// With `recent`, which it does not come to the end of: killed as soon as it tries them.
 Compiled Compile(int module_fd, const ipc::CompileCommand& command = {},
                  const std::vector<std::string>& recent = {}) {
   std::string surroundings;
@@ -60,6 +65,12 @@ Compiled Compile(int module_fd, const ipc::CompileCommand& command = {},
                  {recent_fd.get(), ipc::kCompileRecentFd}};
   const auto child = platform::Spawn(options);
   EXPECT_TRUE(child.ok()) << child.status();
+  const auto trying = static_cast<char>(ipc::CompilePhase::kTryingRecent);
+  for (char phase = 0; !recent.empty() && phase < trying; std::this_thread::yield()) {
+    const std::string so_far = *platform::ReadFd(report.get(), kMaxOutputBytes);
+    phase = so_far.empty() ? '\0' : so_far[0];
+    if (phase == trying) EXPECT_TRUE(platform::KillChild(*child, SIGKILL).ok());
+  }
   const auto ended = platform::WaitChild(*child, kPatienceMs);
   EXPECT_TRUE(ended.ok() && ended->has_value());
   compiled.status = **ended;
@@ -104,6 +115,36 @@ class RunningWorker final {
   platform::Child child_;
   bool ended_ = false;
 };
+
+// Replies to nothing; loops on a message of 4000 bytes, which no sample of the sandbox has.
+constexpr std::string_view kLoopsOnRecentWat = R"((module (memory (export "memory") 40)
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 65536))
+    (func (export "handle_message") (param $ptr i32) (param $len i32) (result i32)
+      (if (i32.and (i32.gt_u (local.get $len) (i32.const 3500))
+                   (i32.lt_u (local.get $len) (i32.const 9000)))
+        (then (loop $forever (br $forever))))
+      (i32.const 0))))";
+
+TEST(WorkerProcessTest, RecentMessagesThatEndTheChildLeaveWhatItFound) {
+  Envelope message{.id = "m", .sender = "client:t", .receiver = "test"};
+  message.content = std::string(4000, 'x');
+  std::string encoded;
+  EncodeEnvelope(message, &encoded);
+  const auto module =
+      *platform::MemfdWithContent("module", *wasm::Engine::WatToWasm(kLoopsOnRecentWat));
+  const Compiled compiled =
+      Compile(module.get(), {}, std::vector<std::string>(kMaxRecentMessages, encoded));
+  ASSERT_EQ(compiled.status.signal, SIGKILL) << compiled.status.ToString();
+  bool native = false;
+  const auto report = ipc::JudgeEnd(
+      {.exit = compiled.status, .report = compiled.report_bytes, .timed_out = true}, &native);
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_TRUE(report->ok());
+  EXPECT_TRUE(native);
+  EXPECT_GT(*platform::FdSize(compiled.code.get()), 0u);
+  for (const StageRun& stage : report->stages) EXPECT_TRUE(stage.ran);
+  EXPECT_EQ(report->findings[0].code, "RECENT_UNFINISHED");
+}
 
 TEST(WorkerProcessTest, CompilesThenRuns) {
   const Compiled compiled = CompileWat(kObedientWat);

@@ -54,7 +54,8 @@ class Metrics(harness.CaxtonTest):
     def test_deployments(self):
         self.server(*SCALE)
         self.deploy(example("greeter-1"), "greeter", "--version", "1.0.0")
-        self.assert_moved("caxton_deployment_validation_time_seconds_count", stage="static")
+        for stage in ("static", "sandbox", "contracts", "resources"):
+            self.assert_moved("caxton_deployment_validation_time_seconds_count", stage=stage)
         self.assert_moved("caxton_deployment_duration_seconds_count", strategy="direct",
                           status="RUNNING")
         self.assertEqual(

@@ -19,6 +19,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr int64_t kSecond = kNanosPerSecond;
+constexpr int64_t kLimit = deployment::kDefaultValidateLimitNs;
 
 class ContractsInSimulation : public ::testing::Test {
  protected:
@@ -121,6 +122,52 @@ TEST_F(ContractsInSimulation, ReceiversThatTheSandboxShowsAreComparedInASecondRu
   EXPECT_EQ(Last().others[0].traits.manifest, "manifest of module 3");
 }
 
+TEST_F(ContractsInSimulation, ARefusedModuleIsNotExaminedASecondTime) {
+  Serve("billing", 0);
+  validation::ValidationReport report = validation::testing::MakeReport(
+      modules_[1], {{.code = "SAMPLE_FAILED", .message = "the fault that its author has to see"}});
+  report.traits.sends = {{"billing", Performative::kRequest}};
+  server_.validator->SetReport(modules_[1], report);
+  const int before = server_.validator->validated();
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("shop", modules_[1])).ok());
+  ASSERT_TRUE(server_.Await("shop", DeploymentState::kFailed));
+  EXPECT_EQ(server_.validator->validated(), before + 1);
+  EXPECT_THAT(Status().error, HasSubstr("the fault that its author has to see"));
+}
+
+TEST_F(ContractsInSimulation, TheSecondRunHasTheTimeThatItNeeds) {
+  Serve("billing", 0);
+  Sends(1, "billing");
+  DeployRequest request = SimServer::Direct("shop", modules_[1]);
+  const int before = server_.validator->validated();
+  // A short first run leaves it the rest, one of more than half of the limit all that it took.
+  server_.validator->SetDelay(1 * kSecond);
+  request.validate_only = true;
+  ASSERT_TRUE(server_.Deploy(request).ok());
+  EXPECT_EQ(server_.validator->last_limit_ns(), kLimit - 1 * kSecond);
+  for (const int64_t took : {kLimit / 2 + kSecond, kLimit}) {
+    server_.validator->SetDelay(took);
+    const auto dry = server_.Deploy(request);
+    ASSERT_TRUE(dry.ok()) << dry.status();
+    EXPECT_TRUE(dry->validation->ok()) << dry->validation->Summary();
+    EXPECT_EQ(server_.validator->last_limit_ns(), kLimit);
+  }
+  EXPECT_EQ(server_.validator->validated(), before + 6);
+}
+
+TEST_F(ContractsInSimulation, AFirstRunFromWhatIsKeptTakesNothingOfTheSecond) {
+  Serve("billing", 0);
+  validation::ValidationReport report = validation::testing::MakeReport(modules_[1]);
+  report.stages[0].duration_ns = 16 * kSecond;  // when it was made
+  report.cached = true;
+  report.traits.sends = {{"billing", Performative::kRequest}};
+  server_.validator->SetReport(modules_[1], report);
+  DeployRequest request = SimServer::Direct("shop", modules_[1]);
+  ASSERT_TRUE(server_.Deploy(request).ok());
+  EXPECT_TRUE(server_.Await("shop", DeploymentState::kRunning));
+  EXPECT_EQ(server_.validator->last_limit_ns(), kLimit);
+}
+
 TEST_F(ContractsInSimulation, AReceiverThatIsNotThereNeedsNoSecondRun) {
   Sends(0, "nobody");
   Serve("shop", 0);
@@ -129,9 +176,28 @@ TEST_F(ContractsInSimulation, AReceiverThatIsNotThereNeedsNoSecondRun) {
 
 TEST_F(ContractsInSimulation, OtherAgentsAreBounded) {
   Sends(0, "shop");
-  for (size_t i = 0; i <= kMaxOtherAgents; ++i) Serve(StrCat("sender-", i), 0);
+  for (size_t i = 0; i < kMaxOtherAgents; ++i) Serve(StrCat("sender-", i), 0);
   Serve("shop", 1);
   EXPECT_EQ(Last().others.size(), kMaxOtherAgents);
+  EXPECT_EQ(Last().left_out, 0u);
+  Serve("sender-more", 0);
+  Serve("shop", 2);
+  EXPECT_EQ(Last().others.size(), kMaxOtherAgents);
+  EXPECT_EQ(Last().left_out, 1u);
+}
+
+// Any number of agents may declare that they send to it; whom it sends to is compared all the same.
+TEST_F(ContractsInSimulation, SendersKeepNoReceiverOut) {
+  Serve("stock", 1);
+  Sends(0, "shop");
+  for (size_t i = 0; i <= kMaxOtherAgents; ++i) Serve(StrCat("aaa-", i), 0);
+  Sends(2, "stock");
+  const int before = server_.validator->validated();
+  Serve("shop", 2);  // shows its receiver in the sandbox only
+  EXPECT_EQ(server_.validator->validated(), before + 2);
+  ASSERT_EQ(Last().others.size(), kMaxOtherAgents);
+  EXPECT_EQ(Last().others[0].name, "stock@1");
+  EXPECT_EQ(Last().left_out, 2u);
 }
 
 TEST_F(ContractsInSimulation, WhoLetsThroughWhatIsOnRecord) {

@@ -29,6 +29,7 @@ struct FakeValidator::State {
   int64_t delay_ns;
   bool dead = false;
   int validated = 0;
+  int64_t limit_ns = 0;
   std::vector<std::string> recent;
   Surroundings surroundings;
   struct Running {
@@ -51,6 +52,7 @@ FakeValidator::~FakeValidator() { state_->dead = true; }
 void FakeValidator::Validate(const Revision& revision, ValidateOptions options, Done done) {
   ++state_->validated;
   const int64_t limit_ns = options.limit_ns;
+  state_->limit_ns = limit_ns;
   state_->recent = std::move(options.recent);
   state_->surroundings = std::move(options.surroundings);
   absl::StatusOr<ValidationReport> answer = MakeReport(revision.module);
@@ -68,6 +70,7 @@ void FakeValidator::Validate(const Revision& revision, ValidateOptions options, 
   }
   const int id = state_->validated;
   state_->running.emplace(id, State::Running{revision.ref, std::move(done)});
+  if (answer.ok()) answer->took_ns = answer->cached ? 0 : std::min(state_->delay_ns, limit_ns);
   state_->executor->PostAfter(std::min(state_->delay_ns, limit_ns),
                               [state = state_, id, answer = std::move(answer)]() mutable {
                                 auto running = state->running.extract(id);
@@ -104,6 +107,8 @@ void FakeValidator::SetTraits(const Digest& module, ModuleTraits traits) {
 }
 
 int FakeValidator::validated() const { return state_->validated; }
+
+int64_t FakeValidator::last_limit_ns() const { return state_->limit_ns; }
 
 const std::vector<std::string>& FakeValidator::last_recent() const { return state_->recent; }
 

@@ -31,9 +31,6 @@ struct ExamineOptions {
       2'000'000'000;  // of the start function, _initialize and agent_init together
   // Whether the module handles sample messages, and the stages that follow from it.
   bool sandbox = true;
-  // The agent's last messages, real ones, oldest first: the sandbox runs them too, for their
-  // figures. A failure is a warning.
-  std::vector<Envelope> recent;
   int64_t deadline_ns = 0;    // of a step, as the request has it; 0: not known
   Surroundings surroundings;  // what the contracts and resources are compared with
 };
@@ -67,6 +64,13 @@ struct Examination {
 // contracts and resources. A stage that fails keeps the later ones from running, and they say so.
 Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
                           const ExamineOptions& options, OnPhase on_phase);
+
+// Runs the agent's last messages, real ones, oldest first, on the native code of a module that
+// passed: their figures and failures go into `*report`, as notes and warnings of its last stage.
+// Its own step, after all that can fail the module: its code may end the process here, and what was
+// found stands.
+void TryRecent(const wasm::Engine& engine, std::string_view native, const ExamineOptions& options,
+               const std::vector<Envelope>& messages, ExamineReport* report);
 
 // `report` as one JSON object, indented, with a newline at the end; `file` is shown in it.
 std::string ReportToJson(const ExamineReport& report, std::string_view file);

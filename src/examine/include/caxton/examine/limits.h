@@ -27,11 +27,13 @@ inline constexpr int kDeepSampleDepth = 10'000;
 // Of a sample made from a schema: values and characters of its texts.
 inline constexpr size_t kMaxGeneratedValues = 64 << 10;
 
-// Of the schemas of a manifest, and of comparing them.
-inline constexpr int kMaxSchemaDepth = 32;
+// Of comparing schemas. A step is a look at a schema or at one entry of its lists, or a comparison
+// of two values; of texts, one for each kTextBytesPerStep.
 inline constexpr int kMaxSchemaSteps = 50'000;  // more: undecided
+inline constexpr int kTextBytesPerStep = 256;
 // Of comparing with all other agents together, once for the new revision and once for the live one.
-inline constexpr int kMaxOthersSteps = 100'000;
+// Each has its share: an equal one of what those before it left.
+inline constexpr int kMaxOthersSteps = 400'000;
 inline constexpr size_t kMaxSchemaFaults = 20;
 inline constexpr int kMaxContentDepth = 64;  // of JSON that an agent sent
 // A peak above this share of the limit is a warning.

@@ -35,7 +35,8 @@ struct RunCommand {
 // Mode compile: examines the module, compiles it and initializes one instance of it.
 //   exit 0: kCompileCodeFd holds the native code, kCompileReportFd a report without errors
 //   exit 3: the report has at least one error; there is no native code
-//   else, or a signal: the report tells what it was doing, and what was known by then
+//   else, or a signal: the report tells what it was doing, and what was known by then; in
+//   kTryingRecent all but what the messages showed, and the code is there
 inline constexpr int kCompileModuleFd = 3;  // the .wasm, readable from offset 0
 inline constexpr int kCompileConfigFd = 4;  // EncodeCompileRequest()
 inline constexpr int kCompileCodeFd = 5;    // empty memfd, not sealed; the parent seals and hashes
@@ -57,7 +58,8 @@ enum class CompilePhase : uint8_t {
   kSampling = 4,      // it handles sample messages: the stage sandbox
   kComparing = 5,     // the stage contracts
   kWeighing = 6,      // the stage resources
-  kDone = 7,          // the report is complete
+  kTryingRecent = 7,  // recent messages of the agent; the module has passed, its code is there
+  kDone = 8,          // the report is complete
 };
 
 // argv[0] is `program`.

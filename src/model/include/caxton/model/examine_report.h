@@ -35,6 +35,10 @@ struct Finding {
   friend bool operator==(const Finding&, const Finding&) = default;
 };
 
+// Codes that the server asks for: contracts that may be let through.
+inline constexpr std::string_view kContractBroken = "CONTRACT_BROKEN";
+inline constexpr std::string_view kContractUndecided = "CONTRACT_UNDECIDED";
+
 struct ModuleStats {
   uint64_t module_bytes = 0;
   uint64_t code_bytes = 0;  // native; 0: not compiled

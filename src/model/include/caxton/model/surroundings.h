@@ -5,6 +5,7 @@
 // that examines the revision. A value; what it says of modules came from their authors.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -27,8 +28,9 @@ struct Surroundings {
   // False: a module is looked at on its own, and nothing is said about who is not there.
   bool on_server = false;
   std::optional<KnownRevision> live;
-  // What serves of other agents that send to it or that it sends to, by name.
+  // What serves of other agents: those it sends to, by name, then those that only send to it.
   std::vector<KnownRevision> others;
+  uint32_t left_out = 0;  // more of them than kMaxOtherAgents: not compared
   // Switched together with it, and so not compared by what serves of them now.
   std::vector<std::string> together;
   // Broken and undecided contracts are warnings: somebody answers for them.

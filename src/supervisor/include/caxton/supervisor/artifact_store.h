@@ -40,7 +40,8 @@ class ArtifactStore {
   virtual int OpenNative(const Digest& module, std::string_view engine_key) const = 0;
 
   // What validation found out, beside the native code: bytes under a name of the caller's that
-  // covers all they depend on. As much a cache as native code is; nullopt: a miss.
+  // covers all they depend on. As much a cache as native code is; nullopt: a miss. Of one module
+  // the newest kMaxReportsPerModule are kept.
   virtual absl::Status PutReport(const Digest& module, std::string_view name,
                                  std::string_view report) = 0;
   virtual std::optional<std::string> GetReport(const Digest& module,

@@ -54,6 +54,9 @@ inline constexpr int64_t kMaxPoolBytes = int64_t{512}
                                          << 20;  // fewer instances where each may be large
 inline constexpr size_t kMaxRevisions = 4096;    // with workers at one time
 inline constexpr size_t kMaxNativeBytes = size_t{1} << 30;
+// Kept of one module, by what it was examined with: agent, limits, settings, surroundings. The
+// oldest goes first.
+inline constexpr size_t kMaxReportsPerModule = 16;
 inline constexpr int kMaxLogLinesPerTick = 256;  // outside of steps, of one worker
 inline constexpr int64_t kUsagePeriodNs =
     2 * kNanosPerSecond;  // memory and CPU are read this often

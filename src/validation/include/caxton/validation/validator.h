@@ -5,7 +5,8 @@
 // never reads what the author supplied. The native code it made goes into the artifact store. A
 // stage that an earlier one kept from running says so.
 //
-// Lifecycle: Validate starts one child (at most kMaxValidations at once, the rest waits in order);
+// Lifecycle: Validate answers from a kept report where there is one, and else starts one child (at
+// most kMaxValidations at once, the rest waits in order);
 // Cancel kills it. Thread rule: any thread; `done` runs on the validator's own thread and must not
 // block.
 #pragma once
@@ -38,7 +39,10 @@ struct ValidationReport {
   ModuleTraits traits;
   ModuleStats stats;
   bool cached = false;  // report and native code were there already
-  bool ok() const;      // no stage failed
+  // From the child's start to its end, as measured here; 0 where none ran. What the stages say of
+  // their durations comes from the child.
+  int64_t took_ns = 0;
+  bool ok() const;  // no stage failed
   // All errors in one text, one a line, for a deployment's error message.
   std::string Summary() const;
 };

@@ -36,6 +36,7 @@ class FakeValidator final : public Validator {
   void SetDelay(int64_t delay_ns);
   void SetTraits(const Digest& module, ModuleTraits traits);
   int validated() const;                                // how often Validate was called
+  int64_t last_limit_ns() const;                        // of the last call
   const std::vector<std::string>& last_recent() const;  // of the last call
   const Surroundings& last_surroundings() const;        // of the last call
 
