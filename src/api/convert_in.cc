@@ -77,7 +77,6 @@ std::optional<T> Set(bool set, T value) {
 
 absl::StatusOr<Envelope> FromWire(const v1::Envelope& in, bool want_reply) {
   Envelope out;
-  out.id = in.id();
   out.receiver = in.receiver();
   if (!v1::Performative_IsValid(in.performative())) {
     return absl::InvalidArgumentError("performative: not one of FIPA's");

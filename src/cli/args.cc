@@ -90,12 +90,17 @@ complete -o filenames -F _caxton caxton
 
 }  // namespace
 
-absl::StatusOr<uint32_t> ParseRevisionArg(const std::string& flag, const std::string& text) {
+absl::StatusOr<uint32_t> ParseRevisionArg(const std::string& flag, const std::string& text,
+                                          std::string_view agent) {
   const size_t at = text.rfind('@');
   uint32_t number = 0;
   if (!ParseInt(at == std::string::npos ? text : text.substr(at + 1), &number) || number == 0) {
     return UsageError(StrCat(flag, " takes a revision like 7 or greeter@7, not '", text, "'"),
                       "see `caxton agent history AGENT`");
+  }
+  if (at != std::string::npos && !agent.empty() && text.compare(0, at, agent) != 0) {
+    return UsageError(StrCat(flag, ": ", text, " is no revision of ", agent),
+                      StrCat("see `caxton agent history ", agent, "`"));
   }
   return number;
 }

@@ -16,7 +16,9 @@ class App;
 namespace caxton::cli {
 
 // "7" and "greeter@7" -> 7
-absl::StatusOr<uint32_t> ParseRevisionArg(const std::string& flag, const std::string& text);
+// `agent`: whose revision it has to be; empty: not known here.
+absl::StatusOr<uint32_t> ParseRevisionArg(const std::string& flag, const std::string& text,
+                                          std::string_view agent);
 // A duration given as a flag; the error names it.
 absl::StatusOr<int64_t> ParseDurationArg(const std::string& flag, const std::string& text);
 

@@ -102,10 +102,12 @@ TEST(Plan, AListTakesNoFlagThatConcernsOneAgent) {
 }
 
 TEST(Revision, IsANumberWithOrWithoutItsAgent) {
-  EXPECT_EQ(*ParseRevisionArg("--to", "7"), 7u);
-  EXPECT_EQ(*ParseRevisionArg("--to", "greeter@7"), 7u);
-  EXPECT_FALSE(ParseRevisionArg("--to", "greeter").ok());
-  EXPECT_FALSE(ParseRevisionArg("--to", "0").ok());
+  EXPECT_EQ(*ParseRevisionArg("--to", "7", "greeter"), 7u);
+  EXPECT_EQ(*ParseRevisionArg("--to", "greeter@7", "greeter"), 7u);
+  EXPECT_FALSE(ParseRevisionArg("--to", "greeter", "greeter").ok());
+  EXPECT_FALSE(ParseRevisionArg("--to", "0", "greeter").ok());
+  EXPECT_FALSE(ParseRevisionArg("--to", "shop@7", "greeter").ok());
+  EXPECT_EQ(*ParseRevisionArg("--to", "shop@7", ""), 7u);
 }
 
 TEST(CommandLine, WithoutACommandIsUsage) {

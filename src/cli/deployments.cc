@@ -143,7 +143,9 @@ absl::StatusOr<ExitCode> Rollback(Context* context, const RollbackFlags& flags) 
   request.set_agent(flags.agent);
   request.set_reason(flags.reason);
   if (!flags.to.empty()) {
-    ASSIGN_OR_RETURN(const uint32_t to, ParseRevisionArg("--to", flags.to));
+    const bool by_id = flags.agent.starts_with("dep-");  // whose it is, the server knows
+    ASSIGN_OR_RETURN(const uint32_t to,
+                     ParseRevisionArg("--to", flags.to, by_id ? "" : flags.agent));
     request.set_to_revision(to);
   }
   if (!flags.drain.empty()) {

@@ -88,7 +88,8 @@ absl::Status FillMessage(const Context& context, const MessageFlags& flags, Requ
     envelope->mutable_deadline()->set_nanos(static_cast<int32_t>(at % kNanosPerSecond));
   }
   if (!flags.revision.empty()) {
-    ASSIGN_OR_RETURN(const uint32_t revision, ParseRevisionArg("--revision", flags.revision));
+    ASSIGN_OR_RETURN(const uint32_t revision,
+                     ParseRevisionArg("--revision", flags.revision, envelope->receiver()));
     request->set_revision(revision);
   }
   RETURN_IF_ERROR(SetDelivery(flags, envelope));

@@ -286,10 +286,11 @@ ControllerImpl::Made ControllerImpl::Make(Making what, journal::CommitOp* op) {
   status.plan = std::move(what.plan);
   d_.random->Fill(status.salt);
   if (request.allow_breaking) status.allowed_by = request.requested_by;
+  status.restores = what.restores;
   status.group = std::move(what.group);
 
   const bool behind = agent->active.valid();
-  if (what.at_once) places_.Occupy(status.id);
+  if (what.restores) places_.Occupy(status.id);
   const bool queued = behind || !places_.Take(PlaceOf(status));
   Made made{.id = status.id};
   absl::StatusOr<deployment::Transition> created =
@@ -308,13 +309,19 @@ ControllerImpl::Made ControllerImpl::Make(Making what, journal::CommitOp* op) {
   std::string bytes;
   deployment::EncodeStatus(status, &bytes);
   op->rows.Put(journal::Table::kDeployments, journal::DeploymentKey(made.id), std::move(bytes));
+  journal::PutLastDeployment(made.id, &op->rows);
   runs_[made.id] = std::move(run);
   ForgetOld(agent);
   return made;
 }
 
+deployment::Abort ControllerImpl::Overtaken(DeploymentId newer) {
+  return {deployment::EndCause::kSuperseded,
+          StrCat(DeploymentName(newer), ", which is newer, waits in its place")};
+}
+
 void ControllerImpl::OnCreated(Made made) {
-  for (DeploymentId other : made.overtaken) Step(other, deployment::Abort{}, nullptr);
+  for (DeploymentId other : made.overtaken) Step(other, Overtaken(made.id), nullptr);
   if (made.replaced.valid()) Step(made.replaced, deployment::Abort{}, nullptr);
   CarryOut(made.id, std::move(made.effects));
   Finish(made.id);

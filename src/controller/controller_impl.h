@@ -139,7 +139,8 @@ class ControllerImpl final : public Controller {
     Revision revision;
     deployment::DeploymentPlan plan;
     std::vector<DeploymentId> group = {};
-    bool at_once = false;  // has a place on the server, whoever waits for one
+    // A rollback to what is not warm any more: has a place on the server, whoever waits for one.
+    bool restores = false;
   };
   void Create(Making what, Done<DeployOutcome> done);
   // What both Create and a group do: the agent, its revision, and a deployment that is busy until
@@ -181,6 +182,8 @@ class ControllerImpl final : public Controller {
 
   // -- transitions.cc
   static absl::Status Gone();
+  // For what waited when `newer` came to wait in its place.
+  static deployment::Abort Overtaken(DeploymentId newer);
   // Applies `event`; `then` gets the outcome once the record is durable and the effects have begun.
   // Where `terms` do not hold, nothing happens.
   void Step(DeploymentId id, deployment::Event event, Then then, CommandTerms terms = {});
@@ -320,6 +323,8 @@ class ControllerImpl final : public Controller {
   absl::StatusOr<RevisionNumber> RollbackTarget(const AgentEntry& agent, RevisionNumber to);
   bool IsWithdrawn(const AgentEntry& agent, const Revision& revision) const;
   bool Proven(const AgentEntry& agent, const Revision& revision) const;
+  // The revision whose content a rollback's deployment restored as `revision`; else itself.
+  RevisionNumber OriginalOf(const AgentEntry& agent, const Revision& revision) const;
   bool Restorable(const AgentEntry& agent, RevisionNumber number) const;
 
   // -- removal.cc

@@ -15,6 +15,7 @@ using deployment::DeploymentState;
 absl::Status ControllerImpl::Recover() {
   ASSIGN_OR_RETURN(journal::JournalImage image, d_.journal->RecoverImage());
   book_.Load(image);
+  next_deployment_ = image.last_deployment.value() + 1;
   for (auto& [id, bytes] : image.deployments) {
     absl::StatusOr<deployment::DeploymentStatus> status = deployment::DecodeStatus(bytes);
     if (!status.ok()) return Annotate(status.status(), deployment::DeploymentName(id));
@@ -104,7 +105,7 @@ void ControllerImpl::ResumeQueue(AgentEntry* agent) {
   if (agent->queued.empty()) return;
   const DeploymentId newest = agent->queued.back();
   for (DeploymentId overtaken : std::exchange(agent->queued, {newest})) {
-    if (overtaken != newest) Step(overtaken, deployment::Abort{}, nullptr);
+    if (overtaken != newest) Step(overtaken, Overtaken(newest), nullptr);
   }
   if (!agent->active.valid()) {
     RunNextQueued(agent, DeploymentId());

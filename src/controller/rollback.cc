@@ -16,6 +16,20 @@ namespace caxton::controller {
 using deployment::DeploymentName;
 using deployment::DeploymentState;
 
+namespace {
+
+// It must not take back what serves in its place.
+absl::Status ServesNot(const deployment::DeploymentStatus& status) {
+  return WithFix(WithReason(absl::FailedPreconditionError(
+                                StrCat(DeploymentName(status.id), " does not serve: it is ",
+                                       deployment::DeploymentStateName(status.state),
+                                       ", and there is nothing of it to roll back")),
+                            "NOT_SERVING"),
+                 StrCat("`caxton rollback ", status.agent, "` rolls back what serves"));
+}
+
+}  // namespace
+
 void ControllerImpl::Rollback(RollbackRequest request, Done<RollbackOutcome> done) {
   OnStrand([this, request = std::move(request), done = std::move(done)]() mutable {
     const CommandClaim& claim = request.terms.claim;
@@ -73,13 +87,19 @@ void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> d
   const bool warm = s.state == DeploymentState::kValidating ||
                     s.state == DeploymentState::kDeploying ||
                     (s.state == DeploymentState::kRunning && !s.finalized && s.has_stable());
-  if (warm && (!request.to.valid() || request.to == s.stable.number)) {
+  const bool named = request.target == DeploymentName(s.id);
+  // A rollback's own deployment is no reason to return to what was rolled back, unless asked for.
+  const bool back_to_bad = s.restores && s.state == DeploymentState::kRunning && !named;
+  if (warm && (request.to.valid() ? request.to == s.stable.number : !back_to_bad)) {
     return RollbackRun(run, std::move(request), std::move(done));
   }
   // Named itself and rolled back already: a repeat.
-  const bool named = request.target == DeploymentName(s.id);
   if (named && s.state == DeploymentState::kRolledBack && !request.to.valid()) {
     return RollbackRun(run, std::move(request), std::move(done));
+  }
+  if (named && s.state != DeploymentState::kValidating && s.state != DeploymentState::kDeploying &&
+      s.candidate != agent->Serving()) {
+    return done(ServesNot(s));
   }
   // A rollback never queues.
   if (agent->active.valid()) {
@@ -126,11 +146,18 @@ void ControllerImpl::TellRolledBack(DeploymentId id, Done<RollbackOutcome> done)
   }
 }
 
-// The route's record lists the last of them only.
+// The route's record lists the last of them only. What a rollback has replaced by a new deployment
+// of a kept revision was rolled back as well, although it was not cut off.
 bool ControllerImpl::IsWithdrawn(const AgentEntry& agent, const Revision& revision) const {
   auto made_by = runs_.find(revision.deployment);
-  return agent.IsWithdrawn(revision.ref.number) ||
-         (made_by != runs_.end() && made_by->second->status.withdrawn);
+  if (agent.IsWithdrawn(revision.ref.number)) return true;
+  if (made_by != runs_.end() && made_by->second->status.withdrawn) return true;
+  return std::any_of(agent.history.begin(), agent.history.end(), [&](DeploymentId id) {
+    auto run = runs_.find(id);
+    return run != runs_.end() && run->second->status.restores &&
+           run->second->status.running_ns != 0 && !run->second->status.withdrawn &&
+           run->second->status.stable == revision.ref;
+  });
 }
 
 // Whether it served for good and was not withdrawn. One whose deployment is not on record any more
@@ -150,6 +177,17 @@ bool ControllerImpl::Restorable(const AgentEntry& agent, RevisionNumber number) 
                                    [&](const auto& entry) { return Proven(agent, *entry.second); });
   return static_cast<size_t>(newer) < kMaxArtifactsPerAgent &&
          d_.artifacts->HasModule(revision->module);
+}
+
+RevisionNumber ControllerImpl::OriginalOf(const AgentEntry& agent, const Revision& revision) const {
+  const RevisionNumber number = revision.ref.number;
+  auto made_by = runs_.find(revision.deployment);
+  if (made_by == runs_.end() || !made_by->second->status.restores) return number;
+  for (auto it = std::make_reverse_iterator(agent.revisions.lower_bound(number));
+       it != agent.revisions.rend(); ++it) {
+    if (revision.SameContent(*it->second)) return it->first;
+  }
+  return number;
 }
 
 absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& agent,
@@ -172,9 +210,11 @@ absl::StatusOr<RevisionNumber> ControllerImpl::RollbackTarget(const AgentEntry& 
             "NOT_RESTORABLE"),
         StrCat("`caxton agent history ", agent.record.name, "` shows which can"));
   }
+  // What a rollback restored stands where the original did: the next goes further back than that.
+  const RevisionNumber before = now == nullptr ? serving : OriginalOf(agent, *now);
   for (auto it = agent.revisions.rbegin(); it != agent.revisions.rend(); ++it) {
     const auto& [number, revision] = *it;
-    if (number >= serving || !Restorable(agent, number)) continue;
+    if (number >= before || !Restorable(agent, number)) continue;
     // Not what runs now under another number.
     if (now == nullptr || !now->SameContent(*revision)) return number;
   }
@@ -201,7 +241,7 @@ void ControllerImpl::Redeploy(AgentEntry* agent, RevisionNumber to, CommandClaim
   absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(DeploymentSpec{}, agent);
   if (!plan.ok()) return done(plan.status());
   // People wait for it because something is broken: it never waits for a place.
-  Create({std::move(request), std::move(revision), *std::move(plan), {}, /*at_once=*/true},
+  Create({std::move(request), std::move(revision), *std::move(plan), {}, /*restores=*/true},
          [this, done = std::move(done)](absl::StatusOr<DeployOutcome> made) mutable {
            if (!made.ok()) return done(made.status());
            AwaitRestored(made->view.status.id, std::move(done));

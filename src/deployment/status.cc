@@ -125,6 +125,7 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   w.Bool(status.rolling_back);
   w.I64(status.drain_ns);
   w.Bool(status.withdrawn);
+  w.Bool(status.restores);
   w.Bool(status.drained);
   w.Bool(status.finalized);
   w.I64(status.cleanup_elapsed_ns);
@@ -170,6 +171,7 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.rolling_back = r.Bool();
   v.drain_ns = r.I64();
   v.withdrawn = r.Bool();
+  v.restores = r.Bool();
   v.drained = r.Bool();
   v.finalized = r.Bool();
   v.cleanup_elapsed_ns = r.I64();

@@ -197,6 +197,13 @@ absl::StatusOr<JournalImage> StoreJournal::RecoverImage() const {
     return absl::OkStatus();
   });
   if (!read.ok()) return DamagedError(read);
+  ASSIGN_OR_RETURN(const std::optional<std::string> last,
+                   store_->Get(Table::kMeta, kLastDeploymentRow));
+  if (last.has_value()) {
+    const absl::StatusOr<uint64_t> id = DecodeU64(*last);
+    if (!id.ok()) return DamagedError(id.status());
+    image.last_deployment = DeploymentId(*id);
+  }
   return image;
 }
 
@@ -298,6 +305,10 @@ absl::StatusOr<std::unique_ptr<Journal>> Journal::Open(
       GroupCommitter::Parts{store, executor, clock, options, std::move(fatal)});
   RETURN_IF_ERROR(journal->Init());
   return journal;
+}
+
+void PutLastDeployment(DeploymentId deployment, RowBatch* rows) {
+  rows->Put(Table::kMeta, std::string(kLastDeploymentRow), EncodeU64(deployment.value()));
 }
 
 }  // namespace caxton::journal

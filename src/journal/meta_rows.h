@@ -13,10 +13,11 @@
 
 namespace caxton::journal {
 
-inline constexpr std::string_view kFormatRow = "format";            // u32
-inline constexpr std::string_view kStartCountRow = "start-count";   // u64
-inline constexpr std::string_view kIdemSizePrefix = "idem-bytes/";  // hour bucket -> u64
-inline constexpr std::string_view kRetentionPrefix = "retention/";  // agent -> RetentionRow
+inline constexpr std::string_view kFormatRow = "format";                   // u32
+inline constexpr std::string_view kStartCountRow = "start-count";          // u64
+inline constexpr std::string_view kLastDeploymentRow = "last-deployment";  // u64
+inline constexpr std::string_view kIdemSizePrefix = "idem-bytes/";         // hour bucket -> u64
+inline constexpr std::string_view kRetentionPrefix = "retention/";         // agent -> RetentionRow
 
 struct RetentionRow {
   bool on = false;

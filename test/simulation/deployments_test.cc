@@ -152,6 +152,7 @@ TEST_F(Deployments, QueueKeepsTheNewestAndSurvivesACrash) {
   const DeploymentView third = Canary(3);
   EXPECT_EQ(Status(deployment::DeploymentName(second.status.id)).state,
             DeploymentState::kRolledBack);
+  EXPECT_EQ(Status(deployment::DeploymentName(second.status.id)).cause, EndCause::kSuperseded);
   EXPECT_TRUE(Status(deployment::DeploymentName(third.status.id)).queued);
   DeployRequest refuse = SimServer::Canary("agent", modules_[2], "10:1m", "error_rate > 1%");
   refuse.spec.queue = QueuePolicy::kRefuse;

@@ -32,7 +32,8 @@ class Removals : public ::testing::Test {
   void Serve(size_t module) {
     DeployRequest request = SimServer::Direct("agent", modules_[module]);
     request.spec.cleanup_ns = 0;
-    ASSERT_TRUE(server_.Deploy(request).ok());
+    const auto made = server_.Deploy(request);
+    ASSERT_TRUE(made.ok()) << made.status();
     ASSERT_TRUE(server_.Await("agent", DeploymentState::kRunning));
     server_.world.RunFor(kSecond);
   }
@@ -156,13 +157,30 @@ TEST_F(Removals, AndSoDoesOneThatARestartGoesOnWith) {
     const journal::CounterRow counters = server_.journal->Counters(agent);
     EXPECT_EQ(counters.dropped, 0u);
     EXPECT_EQ(counters.dead, 0u);
-    if (sent->ok()) EXPECT_EQ(counters.completed, completed + 1);
+    if (sent->ok()) {
+      EXPECT_EQ(counters.completed, completed + 1);
+    }
     if (!server_.IdOf("agent").valid()) {  // nothing was acknowledged, so it went
       EXPECT_FALSE(sent->ok());
       Serve(0);
     }
     EXPECT_EQ(server_.CheckCounters(), "");
   }
+}
+
+// Commands and people name deployments long after they are gone.
+TEST_F(Removals, NoDeploymentGetsTheNameOfOneThatIsGone) {
+  Canary(1);
+  EXPECT_EQ(server_.Get("agent")->status.id, DeploymentId(2));
+  auto removed = Remove(RemoveMode::kPurge);
+  server_.world.RunFor(20 * kSecond);
+  ASSERT_TRUE(removed->has_value() && (*removed)->ok());
+  server_.Crash(CrashKind::kPowerCut);
+  server_.Start();
+  server_.world.RunFor(kSecond);
+  modules_[0] = server_.AddModule("another", EchoScript());  // the sweep took the others
+  Serve(0);
+  EXPECT_EQ(server_.Get("agent")->status.id, DeploymentId(3));
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ class Rollbacks : public ::testing::Test {
   void Serve(const std::string& agent, const Digest& module, bool window = false) {
     DeployRequest request = SimServer::Direct(agent, module);
     request.spec.cleanup_ns = window ? 60 * kSecond : 0;
-    ASSERT_TRUE(server_.Deploy(request).ok());
+    const auto made = server_.Deploy(request);
+    ASSERT_TRUE(made.ok()) << made.status();
     ASSERT_TRUE(server_.Await(agent, DeploymentState::kRunning));
     server_.world.RunFor(kSecond);
   }
@@ -170,10 +171,46 @@ TEST_F(Rollbacks, WhatWasWithdrawnStaysSoHoweverManyFollow) {
   EXPECT_FALSE(Entry(2)->restorable);
   EXPECT_EQ(ReasonOf(server_.Rollback({.target = "agent", .to = RevisionNumber(2)}).status()),
             "NOT_RESTORABLE");
-  Serve("agent", modules_[2]);
+  Serve("agent", server_.AddModule("another", EchoScript()));
   auto back = server_.Rollback({.target = "agent"});
   ASSERT_TRUE(back.ok()) << back.status();
   EXPECT_EQ(back->view.candidate->module, modules_[0]) << "the last that was not withdrawn";
+}
+
+// A rollback that was a new deployment: the next must not return to what it got rid of, nor to what
+// was got rid of before.
+TEST_F(Rollbacks, EachGoesFurtherBack) {
+  for (int i = 0; i < 3; ++i) Serve("agent", modules_[i]);
+  for (int i = 1; i >= 0; --i) {
+    auto back = server_.Rollback({.target = "agent"});  // the second in the window of the first
+    ASSERT_TRUE(back.ok()) << back.status();
+    EXPECT_EQ(back->view.candidate->module, modules_[i]);
+    if (i == 1) Restart();
+  }
+  EXPECT_TRUE(Entry(3)->withdrawn);
+  EXPECT_FALSE(Restorable(3));
+  EXPECT_EQ(ReasonOf(server_.Rollback({.target = "agent"}).status()), "NOTHING_TO_RESTORE");
+  EXPECT_EQ(ReasonOf(server_.Rollback({.target = "agent", .to = RevisionNumber(3)}).status()),
+            "NOT_RESTORABLE");
+  // A newer one starts anew: back from it is what served before.
+  Serve("agent", server_.AddModule("another", EchoScript()));
+  auto back = server_.Rollback({.target = "agent"});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->view.candidate->module, modules_[0]);
+}
+
+TEST_F(Rollbacks, OfWhatDoesNotServeIsRefused) {
+  Serve("agent", modules_[0]);
+  Serve("agent", modules_[1]);
+  Serve("agent", modules_[2]);
+  FailToDeploy();
+  for (const char* target : {"dep-4", "dep-2", "dep-1"}) {
+    EXPECT_EQ(ReasonOf(server_.Rollback({.target = target}).status()), "NOT_SERVING") << target;
+  }
+  EXPECT_EQ(Serving(), 3u);
+  auto back = server_.Rollback({.target = "dep-3"});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_EQ(back->view.candidate->module, modules_[1]);
 }
 
 class RollbacksOnAFullServer : public Rollbacks {

@@ -92,6 +92,7 @@ struct DeploymentStatus {
   bool rolling_back = false;   // `rollback --drain`: diverted, withdrawn once drained
   int64_t drain_ns = 0;
   bool withdrawn = false;
+  bool restores = false;   // a rollback's: what it replaces is rolled back
   bool drained = false;    // DRAINING: final
   bool finalized = false;  // RUNNING: the cleanup window is over
   int64_t cleanup_elapsed_ns = 0;

@@ -44,7 +44,11 @@ struct JournalImage {
   std::vector<Revision> revisions;
   std::vector<RouteRecord> routes;
   std::vector<std::pair<DeploymentId, std::string>> deployments;  // oldest first
+  DeploymentId last_deployment;  // given out so far, also where its row is gone
 };
+
+// With the row of each new deployment: no id is given out twice, also when its row is gone.
+void PutLastDeployment(DeploymentId deployment, RowBatch* rows);
 
 class Journal {
  public:
