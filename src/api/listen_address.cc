@@ -28,7 +28,9 @@ absl::StatusOr<Address> Parse(const std::string& listen) {
   const size_t colon = listen.rfind(':');
   if (colon == std::string::npos || !ParseInt(listen.substr(colon + 1), &address.port) ||
       address.port < 0 || address.port > 65535) {
-    return WithFix(absl::InvalidArgumentError(StrCat("'", listen, "' is no address")),
+    return WithFix(absl::InvalidArgumentError(StrCat(
+                       "'", listen, "' is no address",
+                       colon == std::string::npos ? "" : ": a port is a number from 0 to 65535")),
                    "write HOST:PORT, for example 127.0.0.1:50051 (port 0 picks a free one)");
   }
   std::string& host = address.host;
@@ -81,11 +83,11 @@ absl::Status CheckLoopback(const std::string& listen) {
   const bool loopback = (address.v4.has_value() && (ntohl(address.v4->s_addr) >> 24) == 127) ||
                         (address.v6.has_value() && IN6_IS_ADDR_LOOPBACK(&*address.v6));
   if (loopback) return absl::OkStatus();
-  return WithFix(WithReason(absl::InvalidArgumentError(StrCat(
+  return WithFix(WithReason(absl::UnimplementedError(StrCat(
                                 "'", address.host,
                                 "' is not a loopback address: without TLS and tokens, which this "
                                 "release does not have, the server listens on loopback only")),
-                            "NOT_LOOPBACK"),
+                            "NOT_CARRIED_OUT"),
                  "listen on 127.0.0.1");
 }
 

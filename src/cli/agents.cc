@@ -267,8 +267,7 @@ absl::StatusOr<ExitCode> Logs(Context* context, const LogFlags& flags) {
     }
     if (line.dropped() > 0) context->err() << "(" << line.dropped() << " lines were dropped)\n";
     printer.Text(StrCat(UtcTime(Nanos(line.time())), " ", LevelText(line.level(), printer.style()),
-                        " ", line.revision(), " ", OneLine(line.text(), line.text().size() + 1),
-                        "\n"));
+                        " ", line.revision(), " ", OneLine(line.text()), "\n"));
   }
   const grpc::Status status = reader->Finish();
   if (interrupt.interrupted() || !printer.written() || status.ok()) return ExitCode::kDone;

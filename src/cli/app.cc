@@ -3,6 +3,7 @@
 // The command line as a whole: global options, parsing, errors, exit status.
 #include <errno.h>
 
+#include <algorithm>
 #include <memory>
 #include <ostream>
 
@@ -40,16 +41,18 @@ void AddGlobals(CLI::App* app, GlobalFlags* flags) {
   app->add_option("--key", flags->key, "Client key")->group("Later releases");
 }
 
-absl::Status ApplyGlobals(const GlobalFlags& flags, Context* context) {
+absl::Status ApplyGlobals(const CLI::App& app, const GlobalFlags& flags, Context* context) {
   const std::pair<const char*, std::string> later[] = {
       {"--token", flags.token}, {"--ca", flags.ca}, {"--cert", flags.cert}, {"--key", flags.key}};
   for (const auto& [name, value] : later) {
     if (!value.empty()) return NotInThisRelease(name);
   }
+  RETURN_IF_ERROR(CheckValues(app));
   GlobalOptions& globals = context->globals;
   globals.server = flags.server;
   if (globals.server.empty()) globals.server = context->environment.getenv("CAXTON_SERVER");
   if (globals.server.empty()) globals.server = kDefaultServer;
+  RETURN_IF_ERROR(CheckServerAddress(globals.server));
   globals.output = flags.output == "json"   ? OutputFormat::kJson
                    : flags.output == "yaml" ? OutputFormat::kYaml
                                             : OutputFormat::kTable;
@@ -122,9 +125,20 @@ int FinishOutput(const Context& context, int exit_status) {
   return exit_status == 0 ? static_cast<int>(ExitCode::kFailed) : exit_status;
 }
 
+// CLI11's "Could not convert: --count = many".
+std::string InOurWords(const CLI::ParseError& error) {
+  const std::string what = error.what();
+  const std::string_view prefix = "Could not convert: ";
+  const size_t equals = what.find(" = ");
+  if (!StartsWith(what, prefix) || equals == std::string::npos) return what;
+  return StrCat(what.substr(prefix.size(), equals - prefix.size()), " takes a number, not '",
+                what.substr(equals + 3), "'");
+}
+
 // Returns the exit status if parsing already decided it, -1 to go on.
 int Parse(CLI::App* app, const std::vector<std::string>& args, const Environment& environment) {
-  std::vector<std::string> reversed(args.rbegin(), args.rend());  // as CLI11 wants them
+  std::vector<std::string> reversed = SplitEmptyValues(*app, args);
+  std::reverse(reversed.begin(), reversed.end());  // as CLI11 wants them
   try {
     app->parse(reversed);
     return -1;
@@ -141,7 +155,7 @@ int Parse(CLI::App* app, const std::vector<std::string>& args, const Environment
     if (why.empty()) {
       const CLI::App* deepest = app;
       while (!deepest->get_subcommands().empty()) deepest = deepest->get_subcommands().front();
-      why = StrCat(error.what(), "\nTo fix: see `", deepest->get_display_name(), " --help`");
+      why = StrCat(InOurWords(error), "\nTo fix: see `", deepest->get_display_name(), " --help`");
     }
     *environment.err << "Error: " << why << "\n";
     return static_cast<int>(ExitCode::kUsage);
@@ -176,7 +190,7 @@ int Run(const std::vector<std::string>& args, const Environment& environment) {
   const int parsed = Parse(&app, args, environment);
   if (parsed >= 0) return FinishOutput(context, parsed);
   absl::StatusOr<ExitCode> result = ExitCode::kDone;
-  if (absl::Status globals = ApplyGlobals(flags, &context); !globals.ok()) {
+  if (absl::Status globals = ApplyGlobals(app, flags, &context); !globals.ok()) {
     result = globals;
   } else {
     result = context.action();

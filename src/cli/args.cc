@@ -3,16 +3,25 @@
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
+
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/cli/limits.h"
 #include "caxton/model/names.h"
+#include "caxton/model/text.h"
 #include "caxton/model/units.h"
 #include "exit_code.h"
+#include "render.h"
 
 namespace caxton::cli {
 namespace {
+
+constexpr size_t kShownBytes = 100;  // of a word in an error
+constexpr int kMaxPort = 65535;
 
 std::vector<const CLI::App*> Commands(const CLI::App& app) {
   return app.get_subcommands([](const CLI::App* sub) { return !sub->get_name().empty(); });
@@ -111,15 +120,77 @@ absl::StatusOr<int64_t> ParseDurationArg(const std::string& flag, const std::str
   return duration;
 }
 
-void RefuseEmptyValues(CLI::App* app) {
-  const CLI::Validator not_empty(
-      [](const std::string& value) {
-        return value.empty() ? std::string("takes a value, not ''") : std::string();
-      },
-      "");
-  for (CLI::Option* option : app->get_options()) {
-    if (option->get_items_expected_min() > 0) option->check(not_empty);
+std::vector<std::string> SplitEmptyValues(const CLI::App& root,
+                                          const std::vector<std::string>& args) {
+  const CLI::App* app = &root;
+  std::vector<std::string> out;
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string& word = args[i];
+    if (word == "--" || app->get_prefix_command()) {  // the rest is no option of ours
+      out.insert(out.end(), args.begin() + static_cast<ptrdiff_t>(i), args.end());
+      return out;
+    }
+    const size_t equals = word.find('=');
+    const CLI::Option* option =
+        StartsWith(word, "-") ? FindOption(app, word.substr(0, equals)) : nullptr;
+    const bool takes_value = option != nullptr && option->get_items_expected_min() > 0;
+    if (takes_value && equals + 1 == word.size()) {
+      out.insert(out.end(), {word.substr(0, equals), ""});
+      continue;
+    }
+    out.push_back(word);
+    if (takes_value && equals == std::string::npos && i + 1 < args.size()) out.push_back(args[++i]);
+    if (option == nullptr) {
+      for (const CLI::App* sub : Commands(*app)) {
+        if (sub->check_name(word)) {
+          app = sub;
+          break;
+        }
+      }
+    }
   }
+  return out;
+}
+
+absl::Status CheckValues(const CLI::App& app) {
+  static constexpr std::string_view kContents = "--data";
+  static constexpr std::string_view kAnyBytes[] = {kContents,    "--file", "--ledger",
+                                                   "--manifest", "--out",  "module"};
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->get_items_expected_min() == 0) continue;  // a flag
+    const std::string name = option->get_name();
+    for (const std::string& value : option->results()) {
+      if (value.empty() && name != kContents) {
+        return UsageError(
+            StrCat(name, " takes a value, not ''"),
+            StrCat("give ", name, " a value (", option->get_description(), "), or leave it out"));
+      }
+      if (std::ranges::find(kAnyBytes, name) == std::end(kAnyBytes) && !IsUtf8(value)) {
+        return UsageError(
+            StrCat(name, " takes text, and '", OneLine(value, kShownBytes), "' is not UTF-8"),
+            "write it in UTF-8; only the contents of messages may be any bytes");
+      }
+    }
+  }
+  for (const CLI::App* sub : app.get_subcommands()) RETURN_IF_ERROR(CheckValues(*sub));
+  return absl::OkStatus();
+}
+
+absl::Status CheckServerAddress(const std::string& address) {
+  if (StartsWith(address, "unix:") || StartsWith(address, "unix-abstract:")) {
+    return absl::OkStatus();
+  }
+  const size_t colon = address.rfind(':');
+  const std::string port = colon == std::string::npos ? "" : address.substr(colon + 1);
+  int number = 0;
+  const bool digits = !port.empty() && port.find_first_not_of("0123456789") == std::string::npos;
+  if (colon != std::string::npos && colon > 0 && digits && ParseInt(port, &number) && number >= 1 &&
+      number <= kMaxPort) {
+    return absl::OkStatus();
+  }
+  return UsageError(StrCat("'", OneLine(address, kShownBytes), "' is no address of a server",
+                           digits ? StrCat(": ports are 1 to ", kMaxPort) : std::string()),
+                    StrCat("write HOST:PORT, for example ", kDefaultServer));
 }
 
 std::string ExplainUnknownWord(const CLI::App& root, const std::vector<std::string>& args) {

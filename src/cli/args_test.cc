@@ -5,8 +5,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <ostream>
 
+#include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/version.h"
 #include "caxton/cli/testing/fake_environment.h"
@@ -22,6 +24,7 @@ namespace {
 using ::testing::ElementsAre;
 using testing::FakeEnvironment;
 using ::testing::HasSubstr;
+using ::testing::StartsWith;
 
 TEST(Overrides, ReadsTheOneGrammar) {
   OverrideFlags flags;
@@ -99,6 +102,37 @@ TEST(Plan, AListTakesNoFlagThatConcernsOneAgent) {
   EXPECT_TRUE(CheckGroupFlags(flags).ok());
   flags.version = "2";
   EXPECT_FALSE(CheckGroupFlags(flags).ok());
+  flags.version = "";
+  flags.dry_run = true;
+  EXPECT_THAT(FixOf(CheckGroupFlags(flags)), HasSubstr("alone"));  // no file says "dry run"
+}
+
+TEST(Plan, WhatIsImpossibleInAFileHasItsPlace) {
+  DeployFlags flags;
+  flags.deployment_file = "d.yaml";
+  flags.module = "a.wasm";
+  const std::string text =
+      "deployment:\n  strategy: canary\n  history: 2000\n  stages: [{canary: 100%}]\n";
+  const auto why = [&](const std::string& file) {
+    v1::DeployRequest request;
+    return PlanDeploy(flags, ReadDeploymentFiles(flags, file)->at(0), &request).status();
+  };
+  EXPECT_EQ(ExitCodeFor(why(text)), ExitCode::kUsage);
+  EXPECT_THAT(std::string(why(text).message()), HasSubstr("d.yaml:3:12: history is 2000"));
+  EXPECT_THAT(std::string(why(text).message()),
+              HasSubstr("d.yaml:4:11: the stages do not end with full"));
+  flags.stages = "50:0s";  // no place of the file's any more
+  EXPECT_THAT(std::string(why(text).message()), HasSubstr("d.yaml: the canary stage of 50%"));
+}
+
+TEST(Plan, WhatIsNotCarriedOutIsRefusedByName) {
+  DeployFlags flags;
+  for (const char* text : {"deployment: { strategy: canary, baseline: fresh }",
+                           "resources: { isolation: shared }", "state: { on_rollback: keep }"}) {
+    const absl::Status status = ReadDeploymentFiles(flags, text).status();
+    EXPECT_EQ(ExitCodeFor(status), ExitCode::kRefused) << text;
+    EXPECT_EQ(ReasonOf(status), "NOT_CARRIED_OUT") << text;
+  }
 }
 
 TEST(Revision, IsANumberWithOrWithoutItsAgent) {
@@ -167,27 +201,65 @@ TEST(CommandLine, ServerStartGetsItsOwnOptions) {
   EXPECT_THAT(fake.server_starts[0], ElementsAre("--data-dir", "/tmp/x", "--dev", "--help"));
 }
 
+// A file that is there while it lives.
+class File final {
+ public:
+  explicit File(const std::string& name) : path(StrCat(::testing::TempDir(), getpid(), name)) {
+    std::ofstream(path) << "x";
+  }
+  ~File() { unlink(path.c_str()); }
+  const std::string path;
+};
+
+TEST(CommandLine, WhatTheWorkerComplainsOfIsSaidAsOurs) {
+  FakeEnvironment fake;
+  const File module("a.wasm"), manifest("m.json");
+  const std::vector<std::string> package = {"agent",      "package",     module.path,
+                                            "--manifest", manifest.path, "-o"};
+  auto to = [&package](const std::string& out) {
+    std::vector<std::string> args = package;
+    args.push_back(out);
+    return args;
+  };
+  fake.worker_result = {.exit_status = 3, .errors = "caxton-worker: line 1: no\nTo fix: do\n"};
+  EXPECT_EQ(fake.Run(to("out.wasm")), 3);
+  EXPECT_EQ(fake.err(), "Error: line 1: no\nReason: VALIDATION_FAILED\nTo fix: do\n");
+  fake.worker_result = {.exit_status = 1, .errors = "caxton-worker: the disk is full\n"};
+  EXPECT_EQ(fake.Run({"agent", "inspect", module.path}), 1);
+  EXPECT_THAT(fake.err(), StartsWith("Error: the disk is full\nTo fix: "));
+  fake.worker_calls.clear();
+  EXPECT_EQ(fake.Run(to("-")), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("not to stdout\nTo fix: name the file"));
+  for (const char* command : {"inspect", "validate"}) {
+    EXPECT_EQ(fake.Run({"agent", command, "/no/such.wasm"}), 1);
+    EXPECT_THAT(fake.err(), StartsWith("Error: Cannot read /no/such.wasm"));
+    EXPECT_THAT(fake.err(), HasSubstr("To fix: check the path"));
+  }
+  EXPECT_TRUE(fake.worker_calls.empty());
+}
+
 TEST(CommandLine, ModuleFilesGoToTheWorker) {
   FakeEnvironment fake;
+  const File module("a.wasm");
   fake.worker_result = {.exit_status = 3,
                         .output = R"({"findings": [{"severity": "error", "message": "no memory",)"
                                   R"( "fix": "export it"}]})"};
-  EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
-  EXPECT_THAT(fake.worker_calls, ElementsAre(ElementsAre("--validate", "a.wasm")));
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path}), 3);
+  EXPECT_THAT(fake.worker_calls, ElementsAre(ElementsAre("--validate", module.path)));
   EXPECT_EQ(fake.out(), "error: no memory\n  To fix: export it\n");
   fake.worker_result.output =
       R"({"ok": false, "stages": {"static": {"result": "failed", "duration_ns": 1500000},)"
       R"( "sandbox": {"result": "not run", "note": "not run: the stage static failed"}},)"
       R"( "findings": [], "engine_config": "1616"})";
-  EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path}), 3);
   EXPECT_EQ(fake.out(),
             "ok: false\nstages:\n  static    failed  1.5ms\n"
             "  sandbox   not run: the stage static failed\n");
   fake.worker_result = {.exit_status = 0, .output = R"({"name": "a"})"};
-  EXPECT_EQ(fake.Run({"agent", "inspect", "./a.wasm", "--output", "json"}), 0);
+  EXPECT_EQ(fake.Run({"agent", "inspect", module.path, "--output", "json"}), 0);
   EXPECT_EQ(fake.out(), "{\"name\": \"a\"}\n");
   fake.worker_result = {.exit_status = 128 + 9};
-  EXPECT_EQ(fake.Run({"agent", "validate", "a.wasm"}), 3);
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path}), 3);
 }
 
 TEST(CommandLine, CompletionKnowsCommandsAndOptions) {
@@ -227,10 +299,62 @@ TEST(CommandLine, AnEmptyValueIsNotTheSameAsNone) {
         {"deploy", "a.wasm", "--name="},
         {"agent", "deploy", "a.wasm", "--version", ""},
         {"load", "greeter", "--ledger", ""},
-        {"dlq", "list", "--agent", ""}}) {
+        {"dlq", "list", "--agent", ""},
+        {"agent", "validate", "a.wasm", "--against", ""},
+        {"agent", "validate", "a.wasm", "--against="},
+        {"agent", "validate", "--against=", "a.wasm"},
+        {"message", "request", "greeter", "--idempotency-key", ""},
+        {"message", "send", "greeter", "--key", ""},
+        {"message", "send", ""},
+        {"agent", "set", "greeter", "--version", "", "--memory", "64Mi"},
+        {"rollback", "greeter", "--reason", ""},
+        {"deployment", "list", ""},
+        {"agent", "list", "--server", ""},
+        {"agent", "list", "--timeout", ""},
+        {"agent", "list", "--timeout=", "--output", "json"}}) {
     EXPECT_EQ(fake.Run(args), 2) << args.back();
-    EXPECT_THAT(fake.err(), HasSubstr("To fix:"));
+    EXPECT_THAT(fake.err(), HasSubstr(" takes a value, not ''\nTo fix: give ")) << args.back();
   }
+  EXPECT_TRUE(fake.worker_calls.empty());
+}
+
+TEST(CommandLine, ArgumentsAreUtf8) {
+  FakeEnvironment fake;
+  for (const std::vector<std::string>& args :
+       {std::vector<std::string>{"message", "send", "greeter", "--key", "a\xff"},
+        {"message", "send", "greeter", "--header", "a=\xff"},
+        {"message", "send", "gr\xc3"},
+        {"agent", "set", "greeter", "--set", "a=\xff"},
+        {"rollback", "greeter", "--reason", "\xff"},
+        {"load", "\xff"},
+        {"agent", "list", "--server", "\xff:1"}}) {
+    EXPECT_EQ(fake.Run(args), 2) << args.back();
+    EXPECT_THAT(fake.err(), HasSubstr("is not UTF-8\nTo fix: "));
+    EXPECT_THAT(fake.err(), HasSubstr("\\x"));
+  }
+  EXPECT_EQ(fake.Run({"deploy", "/no/such\xff.wasm"}), 1);  // a file's name may be any bytes
+}
+
+TEST(CommandLine, AServerHasAPortInRange) {
+  FakeEnvironment fake;
+  for (const char* address : {"127.0.0.1:102845", "127.0.0.1:0", "127.0.0.1:x", "127.0.0.1", ":1",
+                              "127.0.0.1:-1", "127.0.0.1:99999999999"}) {
+    EXPECT_EQ(fake.Run({"agent", "list", "--server", address}), 2) << address;
+    EXPECT_THAT(fake.err(), HasSubstr("is no address of a server"));
+    EXPECT_THAT(fake.err(), HasSubstr("To fix: write HOST:PORT"));
+    fake.variables["CAXTON_SERVER"] = address;
+    EXPECT_EQ(fake.Run({"agent", "list"}), 2) << address;
+    fake.variables.clear();
+  }
+  for (const char* address : {"127.0.0.1:65535", "[::1]:1", "unix:/run/caxton", "dns:///host:1"}) {
+    EXPECT_TRUE(CheckServerAddress(address).ok()) << address;
+  }
+}
+
+TEST(CommandLine, WhatIsNoNumberIsSaidInPlainWords) {
+  FakeEnvironment fake;
+  EXPECT_EQ(fake.Run({"deploy", "a.wasm", "--history", "5x"}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("Error: --history takes a number, not '5x'\nTo fix: "));
 }
 
 TEST(CommandLine, NumbersThatMakeNoSenseAreUsage) {

@@ -3,12 +3,14 @@
 // Whole commands against a scripted server in this process.
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <deque>
 #include <fstream>
 #include <set>
+#include <thread>
 
 #include "caxton/base/mutex.h"
 #include "caxton/base/strings.h"
@@ -40,12 +42,33 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
   // One script for each WatchDeployment call: what it sends before it breaks off.
   std::deque<std::vector<v1::Deployment>> watches;
   int watch_calls = 0;
+  v1::Deployment explanation;
+  bool interrupts = false;  // a watch gets a signal, and nothing else
 
   grpc::Status DeployAgent(grpc::ServerContext*, const v1::DeployRequest* request,
                            v1::DeployResponse* response) override {
     last = *request;
     *response = answer;
     return status;
+  }
+  grpc::Status DeployAgents(grpc::ServerContext*, const v1::DeployAgentsRequest* request,
+                            v1::DeployAgentsResponse* response) override {
+    for (int i = 1; i <= request->deploy_size(); ++i) {
+      response->add_deployments()->set_deployment_id(StrCat("dep-", i));
+    }
+    last = request->deploy(0);
+    return status;
+  }
+  grpc::Status RollbackDeployment(grpc::ServerContext*, const v1::RollbackRequest*,
+                                  v1::RollbackResponse* response) override {
+    response->set_to_revision("greeter@14");
+    response->set_from_revision("greeter@15");
+    return grpc::Status::OK;
+  }
+  grpc::Status ExplainDeployment(grpc::ServerContext*, const v1::ExplainDeploymentRequest*,
+                                 v1::ExplainDeploymentResponse* response) override {
+    *response->mutable_deployment() = explanation;
+    return grpc::Status::OK;
   }
   grpc::Status UploadModule(grpc::ServerContext*,
                             grpc::ServerReader<v1::UploadModuleRequest>* reader,
@@ -55,9 +78,14 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
     response->set_module_digest("d1ge57");
     return grpc::Status::OK;
   }
-  grpc::Status WatchDeployment(grpc::ServerContext*, const v1::WatchDeploymentRequest*,
+  grpc::Status WatchDeployment(grpc::ServerContext* call, const v1::WatchDeploymentRequest*,
                                grpc::ServerWriter<v1::WatchDeploymentResponse>* writer) override {
     ++watch_calls;
+    if (interrupts) {
+      kill(getpid(), SIGTERM);
+      while (!call->IsCancelled()) std::this_thread::yield();
+      return grpc::Status::CANCELLED;
+    }
     if (watches.empty()) return Broken();
     for (const v1::Deployment& deployment : watches.front()) {
       v1::WatchDeploymentResponse event;
@@ -79,6 +107,7 @@ class ScriptedMessaging final : public v1::Messaging::Service {
   std::string vanishes;              // somebody else takes this one when a call names it
   int selections = 0;                // calls of retry and drop
   bool slow = false;                 // and they run out of time
+  bool missing = false;              // there is no such agent
   v1::Performative performative = v1::INFORM;
 
   std::vector<uint64_t> seen() {
@@ -110,6 +139,7 @@ class ScriptedMessaging final : public v1::Messaging::Service {
   }
   grpc::Status Tail(grpc::ServerContext*, const v1::TailRequest* request,
                     grpc::ServerWriter<v1::TailResponse>* writer) override {
+    if (request->cursor().empty()) return grpc::Status::OK;  // from now on, and nothing comes
     const auto from = static_cast<size_t>(std::stoul(request->cursor()));
     for (size_t i = std::max(from, trimmed); i < tail.size(); ++i) {
       v1::TailResponse event = tail[i];
@@ -168,6 +198,11 @@ class ScriptedMessaging final : public v1::Messaging::Service {
               v1::ExchangeResult* result) {
     const uint64_t number = item.client_ref();
     result->set_client_ref(number);
+    if (missing) {
+      result->mutable_error()->set_code(static_cast<int>(grpc::StatusCode::NOT_FOUND));
+      result->mutable_error()->set_message("there is no agent");
+      return;
+    }
     const auto held = refused->find(item.envelope().key());
     const bool first = refuse_once.erase(number) > 0;
     if (first || (held != refused->end() && held->second != number)) {
@@ -299,6 +334,43 @@ TEST_F(ClientTest, OutcomesBecomeExitCodes) {
   EXPECT_EQ(Deploy(), 7);
 }
 
+TEST_F(ClientTest, OneSignalEndsTheWaitForAGroup) {
+  const std::string list = module_ + ".yaml";
+  std::ofstream(list) << "- { agent: a, module: " << module_
+                      << " }\n- { agent: b, module: " << module_
+                      << " }\n- { agent: c, module: " << module_ << " }\n";
+  deployments_.interrupts = true;
+  EXPECT_EQ(fake_.Run({"deploy", "-f", list}), 130);
+  EXPECT_EQ(deployments_.watch_calls, 1);
+  EXPECT_THAT(fake_.err(), HasSubstr("The deployments go on. Watch them with `caxton deployment "
+                                     "watch dep-1`, `caxton deployment watch dep-2`, `caxton "
+                                     "deployment watch dep-3`.\n"));
+  EXPECT_EQ(Deploy(), 130);
+  EXPECT_THAT(fake_.err(),
+              HasSubstr("The deployment goes on. Watch it with `caxton deployment watch dep-1`."));
+  unlink(list.c_str());
+}
+
+TEST_F(ClientTest, RedrawsInATerminalOnlyAndNotWithNoColor) {
+  fake_.environment.err_tty = true;
+  deployments_.watches = {{At(v1::VALIDATING, "validate"), At(v1::RUNNING)}};
+  EXPECT_EQ(Deploy(), 0);
+  EXPECT_THAT(fake_.err(), HasSubstr("\x1b["));
+  for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), std::pair("TERM", "dumb")}) {
+    fake_.variables = {{name, value}};
+    deployments_.watches = {{At(v1::VALIDATING, "validate"), At(v1::RUNNING)}};
+    EXPECT_EQ(Deploy(), 0);
+    EXPECT_THAT(fake_.err(), Not(HasSubstr("\x1b")));
+  }
+}
+
+TEST_F(ClientTest, WhoAsksIsTextWhateverUserHolds) {
+  deployments_.watches = {{At(v1::RUNNING)}};
+  fake_.variables["USER"] = "a\xff";
+  EXPECT_EQ(Deploy(), 0) << fake_.err();
+  EXPECT_EQ(deployments_.last.requested_by(), "a\\xff");
+}
+
 TEST_F(ClientTest, DeployJsonIsOneDocumentALine) {
   deployments_.watches = {{At(v1::VALIDATING), At(v1::RUNNING)}};
   EXPECT_EQ(Deploy({"--output", "json"}), 0);
@@ -316,6 +388,45 @@ TEST_F(ClientTest, TheSameContentAgainIsDone) {
 TEST_F(ClientTest, DetachPrintsTheId) {
   EXPECT_EQ(Deploy({"--detach"}), 0);
   EXPECT_EQ(fake_.out(), "dep-1\n");
+}
+
+TEST_F(ClientTest, ALoadThatNobodyTakesLosesNothing) {
+  messaging_.missing = true;
+  for (const char* size : {"256", "4Ki"}) {  // in one frame, in several
+    EXPECT_EQ(fake_.Run({"load", "nobody", "--count", "100", "--outstanding", "50", "--size", size,
+                         "--output", "json"}),
+              1);
+    EXPECT_THAT(fake_.out(), HasSubstr("\"lost\": 0"));
+    EXPECT_THAT(fake_.err(), HasSubstr("there is no agent"));
+  }
+}
+
+TEST_F(ClientTest, ATailThatShowsNothingSaysHowToSeeMore) {
+  v1::TailResponse row;
+  row.mutable_envelope()->set_content("x");
+  messaging_.tail = {row};
+  EXPECT_EQ(fake_.Run({"message", "tail", "greeter"}), 0);
+  EXPECT_EQ(fake_.out(), "");
+  EXPECT_THAT(fake_.err(), HasSubstr("`--from start` shows the earlier messages"));
+  EXPECT_EQ(fake_.Run({"message", "tail", "greeter", "--follow"}), 0);
+  EXPECT_THAT(fake_.err(), HasSubstr("Waiting for new messages; `--from start`"));
+  EXPECT_EQ(fake_.Run({"message", "tail", "greeter", "--from", "start"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr(" x\n"));
+  EXPECT_EQ(fake_.err(), "");
+}
+
+TEST_F(ClientTest, ARollbackNamesTheAgentWhateverNamedIt) {
+  EXPECT_EQ(fake_.Run({"rollback", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), StartsWith("greeter is back on greeter@14 (was greeter@15)"));
+}
+
+TEST_F(ClientTest, ExplainOfWhatWasCutShortComparesWithNoVerdict) {
+  deployments_.explanation = At(v1::ROLLED_BACK);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("no verdict is on record: it ended before one.\n"));
+  deployments_.explanation.mutable_verdict()->set_kind(v1::Verdict::FAILED);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("it differs from the verdict on record.\n"));
 }
 
 TEST_F(ClientTest, LargeModulesAreUploaded) {

@@ -67,7 +67,7 @@ absl::StatusOr<ExitCode> ShowLetter(Context* context, const std::string& id) {
     StrAppend(&text, "  attempt  ", UtcTime(Nanos(attempt.time())), " on ", attempt.revision(),
               ": ", attempt.outcome(), "\n");
     for (absl::string_view line : absl::StrSplit(attempt.detail(), '\n')) {
-      if (!line.empty()) StrAppend(&text, "    ", OneLine(StdView(line), line.size() + 1), "\n");
+      if (!line.empty()) StrAppend(&text, "    ", OneLine(StdView(line)), "\n");
     }
   }
   if (letter.attempts().empty() && !letter.detail().empty()) {
@@ -206,7 +206,6 @@ void AddDeadLetterCommands(CLI::App* app, Context* context) {
     command->add_option("ids", flags->ids, "Message ids");
     command->add_option("--agent", flags->agent, "All dead letters of this agent");
   }
-  for (CLI::App* command : {list, retry, drop}) RefuseEmptyValues(command);
   retry->callback([=] { context->action = [=] { return Settle<RetryCall>(context, *flags); }; });
   drop->callback([=] { context->action = [=] { return Settle<DropCall>(context, *flags); }; });
 }

@@ -13,6 +13,7 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/cli/limits.h"
+#include "caxton/model/text.h"
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "context.h"
 #include "deploy_request.h"
@@ -51,7 +52,10 @@ absl::Status Complete(Context& context, const std::string& path, v1::DeployReque
   } else {
     request->set_module_digest(std::move(module.digest));
   }
-  request->set_requested_by(context.environment.getenv("USER").substr(0, kMaxUserNameBytes));
+  // The surroundings' name, not an argument: what is not text is shown as such, not refused.
+  std::string user = OneLine(context.environment.getenv("USER")).substr(0, kMaxUserNameBytes);
+  while (!IsUtf8(user)) user.pop_back();  // cut inside a character
+  request->set_requested_by(user);
   return absl::OkStatus();
 }
 
@@ -83,15 +87,13 @@ absl::StatusOr<ExitCode> DeployGroup(Context* context, const DeployFlags& flags,
     }
     return ExitCode::kDone;
   }
-  ExitCode outcome = ExitCode::kDone;
+  std::vector<WatchOptions> all;
   for (const auto& deployment : response.deployments()) {
-    ASSIGN_OR_RETURN(const ExitCode one,
-                     WatchUntilSettled(context, {.deployment = deployment.deployment_id(),
-                                                 .finalized = flags.wait == "finalized",
-                                                 .was_connected = true}));
-    if (outcome == ExitCode::kDone) outcome = one;
+    all.push_back({.deployment = deployment.deployment_id(),
+                   .finalized = flags.wait == "finalized",
+                   .was_connected = true});
   }
-  return outcome;
+  return WatchAllUntilSettled(context, all);
 }
 
 absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
@@ -172,7 +174,6 @@ void AddDeployCommand(CLI::App* app, Context* context) {
                    "Let broken and undecided contracts through; on record with who did");
   deploy->add_option("--idempotency-key", flags->idempotency_key,
                      "One deployment however often this is run");
-  RefuseEmptyValues(deploy);
   deploy->callback([context, flags] {
     // A folder is said to be one, not to have no name.
     while (flags->module.size() > 1 && flags->module.ends_with('/')) flags->module.pop_back();

@@ -29,11 +29,23 @@ absl::StatusOr<QueuePolicy> ParseQueue(std::string_view text) {
   return UsageError(StrCat("--queue is wait, replace or refuse, not '", text, "'"));
 }
 
-absl::Status ApplyFlags(const DeployFlags& flags, DeploymentSpec* spec) {
+// A list that a flag has replaced is not the file's any more.
+void Forget(std::string_view list, DeploymentFile* file) {
+  std::erase_if(file->places, [list](const auto& entry) {
+    const std::string& name = entry.first;
+    return name == list || StartsWith(name, StrCat(list, "["));
+  });
+}
+
+absl::Status ApplyFlags(const DeployFlags& flags, DeploymentFile* file) {
+  DeploymentSpec* spec = &file->spec;
   if (!flags.strategy.empty()) {
     auto strategy = ParseStrategy(flags.strategy);
     if (!strategy.ok()) return FlagError("--strategy", strategy.status());
-    if (*strategy != spec->strategy) spec->stages.clear();  // they were another strategy's
+    if (*strategy != spec->strategy) {  // they were another strategy's
+      spec->stages.clear();
+      Forget("stages", file);
+    }
     spec->strategy = *strategy;
   }
   if (!flags.stages.empty()) {
@@ -44,16 +56,19 @@ absl::Status ApplyFlags(const DeployFlags& flags, DeploymentSpec* spec) {
       return UsageError("--stages are those of a canary deployment", "add --strategy canary");
     }
     spec->stages = *std::move(stages);
+    Forget("stages", file);
   }
   if (!flags.rollback_on.empty()) {
     auto conditions = ParseConditions(flags.rollback_on);
     if (!conditions.ok()) return FlagError("--rollback-on", conditions.status());
     spec->rollback_on = *std::move(conditions);
+    Forget("rollback_on", file);
   }
   if (!flags.fail_on.empty()) {
     auto conditions = ParseConditions(flags.fail_on);
     if (!conditions.ok()) return FlagError("--fail-on", conditions.status());
     spec->shadow_fail_on = *std::move(conditions);
+    Forget("fail_on", file);
   }
   if (flags.history.has_value()) {
     if (*flags.history < 0 || *flags.history > kMaxHistory) {
@@ -61,6 +76,7 @@ absl::Status ApplyFlags(const DeployFlags& flags, DeploymentSpec* spec) {
           StrCat("--history is 0 to ", kMaxHistory, " messages, not ", *flags.history));
     }
     spec->history = flags.history;
+    Forget("history", file);
   }
   if (!flags.queue.empty()) {
     ASSIGN_OR_RETURN(spec->queue, ParseQueue(flags.queue));
@@ -170,7 +186,11 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile f
   if (plan.module_path.empty()) {
     return UsageError("No module to deploy", "name a .wasm file, or `module:` in the file of -f");
   }
-  RETURN_IF_ERROR(ApplyFlags(flags, &file.spec));
+  RETURN_IF_ERROR(ApplyFlags(flags, &file));
+  if (!flags.deployment_file.empty()) {
+    const absl::Status possible = deployment::CheckPlan(file, flags.deployment_file);
+    if (!possible.ok()) return UsageError(StrCat(possible.message()));
+  }
   ASSIGN_OR_RETURN(const RevisionOverrides overrides, ParseOverrides(flags.overrides));
   Merge(overrides, &file.overrides);
   ASSIGN_OR_RETURN(plan.agent, AgentName(flags, file, plan.module_path));
@@ -190,17 +210,17 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile f
 }
 
 absl::Status CheckGroupFlags(const DeployFlags& flags) {
-  const std::pair<bool, std::string_view> single[] = {{!flags.module.empty(), "a module"},
-                                                      {!flags.name.empty(), "--name"},
-                                                      {!flags.version.empty(), "--version"},
-                                                      {!flags.stages.empty(), "--stages"},
-                                                      {flags.history.has_value(), "--history"},
-                                                      {!flags.fail_on.empty(), "--fail-on"},
-                                                      {!flags.overrides.memory.empty(), "--memory"},
-                                                      {!flags.overrides.cpu.empty(), "--cpu"},
-                                                      {!flags.overrides.set.empty(), "--set"},
-                                                      {flags.dry_run, "--dry-run"},
-                                                      {flags.preview, "--preview"}};
+  const std::pair<bool, std::string_view> single[] = {
+      {!flags.module.empty(), "a module"},           {!flags.name.empty(), "--name"},
+      {!flags.version.empty(), "--version"},         {!flags.stages.empty(), "--stages"},
+      {flags.history.has_value(), "--history"},      {!flags.fail_on.empty(), "--fail-on"},
+      {!flags.overrides.memory.empty(), "--memory"}, {!flags.overrides.cpu.empty(), "--cpu"},
+      {!flags.overrides.set.empty(), "--set"},       {flags.preview, "--preview"}};
+  if (flags.dry_run) {
+    return UsageError(
+        StrCat("--dry-run concerns one agent, ", flags.deployment_file, " has several"),
+        "try each agent's module alone: `caxton deploy FILE.wasm --name AGENT --dry-run`");
+  }
   for (const auto& [given, name] : single) {
     if (!given) continue;
     return UsageError(StrCat(name, " concerns one agent, ", flags.deployment_file, " has several"),

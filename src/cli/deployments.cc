@@ -65,6 +65,17 @@ absl::StatusOr<ExitCode> ShowDeployment(Context* context, const std::string& id)
   return ExitCode::kDone;
 }
 
+std::string_view ComparedWithRecord(const v1::ExplainDeploymentResponse& response) {
+  const v1::Deployment& deployment = response.deployment();
+  const bool ended = deployment.state() == v1::FAILED || deployment.state() == v1::ROLLED_BACK ||
+                     deployment.state() == v1::DRAINING;
+  if (ended && deployment.verdict().kind() == v1::Verdict::KIND_UNSPECIFIED) {
+    return "no verdict is on record: it ended before one.";
+  }
+  return response.matches_recorded() ? "it matches the verdict on record."
+                                     : "it differs from the verdict on record.";
+}
+
 absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
   v1::ExplainDeploymentRequest request;
   request.set_deployment_id(id);
@@ -79,8 +90,7 @@ absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
         VerdictText(response->verdict()),
         response->deployment().has_history() ? HistoryText(response->deployment().history()) : "",
         "Computed from ", response->evidence_count(), " observations in the journal; ",
-        response->matches_recorded() ? "it matches the verdict on record.\n"
-                                     : "it differs from the verdict on record.\n"));
+        ComparedWithRecord(*response), "\n"));
   }
   return ExitCode::kDone;
 }
@@ -161,9 +171,11 @@ absl::StatusOr<ExitCode> Rollback(Context* context, const RollbackFlags& flags) 
     printer.Document(*response);
     return ExitCode::kDone;
   }
+  // It may have been named by a deployment.
+  const std::string agent = response->to_revision().substr(0, response->to_revision().rfind('@'));
   std::string text =
-      StrCat(flags.agent, " is back on ", response->to_revision(), " (was ",
-             response->from_revision(), "), ", response->redelivered(), " messages redelivered\n");
+      StrCat(agent, " is back on ", response->to_revision(), " (was ", response->from_revision(),
+             "), ", response->redelivered(), " messages redelivered\n");
   Table table({"  PHASE", "TOOK", ""});
   for (const v1::Phase& phase : response->phases()) {
     table.Row({StrCat("  ", phase.name()), ShortDuration(Nanos(phase.elapsed())), phase.detail()});

@@ -25,7 +25,8 @@ namespace caxton::cli {
 
 struct ToolResult {
   int exit_status = 0;  // 128 + signal where a signal ended it
-  std::string output;   // its stdout; stderr goes to ours
+  std::string output;   // its stdout
+  std::string errors;   // its stderr
 };
 
 struct Environment {

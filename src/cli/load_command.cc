@@ -185,7 +185,6 @@ void AddLoadCommand(CLI::App* app, Context* context) {
                    "Then compare with what this agent handled (the end of a pipeline)");
   load->add_flag("--expect-from-ledger", flags->expect_from_ledger,
                  "Send nothing; verify what --ledger says was acknowledged");
-  RefuseEmptyValues(load);
   load->callback(
       [context, flags] { context->action = [context, flags] { return Load(context, *flags); }; });
 }

@@ -50,6 +50,7 @@ class LoadRunner final {
       : context_(*context),
         parts_(parts),
         clock_(*context->environment.clock),
+        redraw_(MayRedraw(context->environment, context->environment.err_tty)),
         max_items_(std::clamp<size_t>(kMaxFrameBytes / std::max<size_t>(parts.options.size, 1), 1,
                                       kMaxFrameItems)),
         core_(parts.options) {}
@@ -171,7 +172,9 @@ class LoadRunner final {
   // Waits for something to send; false: this stream is over, or the load is.
   bool NextBatch(std::vector<LoadMessage>* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     for (;;) {
-      if (stream_over_ || !fatal_.ok()) return false;
+      if (stream_over_) return false;
+      // What is under way is answered too: it is no loss.
+      if (!fatal_.ok() && !(awaits_answers_ && core_.unanswered() > 0)) return false;
       const int64_t now = clock_.MonoNanos();
       if (InterruptOver(now)) return false;
       core_.Take(now, max_items_, batch);
@@ -282,11 +285,12 @@ class LoadRunner final {
     if (EndsTheLoad(status) && fatal_.ok()) {
       fatal_ = status;
       core_.StopIssuing();
+      awaits_answers_ = true;
     }
   }
 
   void ShowNumbers(int64_t now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (!context_.environment.err_tty || now - shown_ns_ < kShowEveryNs) return;
+    if (!redraw_ || now - shown_ns_ < kShowEveryNs) return;
     const LoadSummary summary = core_.Summary(now);
     context_.err() << "\r\x1b[K"
                    << "sent " << summary.sent << "  answered "
@@ -300,6 +304,7 @@ class LoadRunner final {
   Context& context_;
   const LoadParts parts_;
   const Clock& clock_;
+  const bool redraw_;
   const size_t max_items_;
   std::atomic<bool> heard_on_this_stream_{false};
   bool shown_ = false;  // main thread
@@ -307,6 +312,7 @@ class LoadRunner final {
   Mutex mutex_;
   CondVar wake_;
   LoadCore core_ ABSL_GUARDED_BY(mutex_);
+  bool awaits_answers_ ABSL_GUARDED_BY(mutex_) = false;  // although `fatal_` ends the load
   bool stream_over_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t last_heard_ns_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t interrupted_ns_ ABSL_GUARDED_BY(mutex_) = 0;  // 0: not

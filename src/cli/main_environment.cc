@@ -5,6 +5,7 @@
 #include <grpc/support/log.h>
 #include <spawn.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,6 +58,14 @@ absl::Status ReadAll(int fd, std::string* out) {
   }
 }
 
+// What was written to a memfd, from its beginning.
+absl::StatusOr<std::string> ReadBack(int fd) {
+  if (lseek(fd, 0, SEEK_SET) < 0) return ErrnoStatus(errno, "Cannot read caxton-worker's errors");
+  std::string text;
+  RETURN_IF_ERROR(ReadAll(fd, &text));
+  return text;
+}
+
 absl::StatusOr<ToolResult> RunWorker(const std::vector<std::string>& args) {
   ASSIGN_OR_RETURN(const std::string program, WorkerProgram());
   std::vector<std::string> words = {program};
@@ -65,11 +74,16 @@ absl::StatusOr<ToolResult> RunWorker(const std::vector<std::string>& args) {
   for (std::string& word : words) argv.push_back(word.data());
   argv.push_back(nullptr);
 
+  // A file, so that nobody has to read it while the report comes.
+  const int errors = memfd_create("caxton-worker stderr", MFD_CLOEXEC);
+  if (errors < 0) return ErrnoStatus(errno, "Cannot make a memory file");
+  const absl::Cleanup close_errors = [errors] { close(errors); };
   int pipes[2];
   if (pipe(pipes) != 0) return ErrnoStatus(errno, "Cannot make a pipe");
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
+  posix_spawn_file_actions_adddup2(&actions, errors, STDERR_FILENO);
   posix_spawn_file_actions_addclose(&actions, pipes[0]);
   posix_spawn_file_actions_addclose(&actions, pipes[1]);
   pid_t pid = 0;
@@ -85,6 +99,7 @@ absl::StatusOr<ToolResult> RunWorker(const std::vector<std::string>& args) {
   while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
   }
   RETURN_IF_ERROR(read);
+  ASSIGN_OR_RETURN(result.errors, ReadBack(errors));
   result.exit_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
   return result;
 }

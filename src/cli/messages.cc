@@ -152,6 +152,9 @@ absl::StatusOr<ExitCode> Tail(Context* context, const TailFlags& flags) {
   request.set_cursor(cursor);
   request.set_follow(flags.follow);
   MessagingStub stub(context->client().channel());
+  if (flags.follow && cursor.empty()) {
+    context->err() << "Waiting for new messages; `--from start` shows the earlier ones too.\n";
+  }
   auto reader = stub.Tail(&call, request);
   v1::TailResponse event;
   while (reader->Read(&event)) {
@@ -168,6 +171,10 @@ absl::StatusOr<ExitCode> Tail(Context* context, const TailFlags& flags) {
     if (event.has_envelope()) printer.Text(StrCat(TailLine(event), "\n"));
   }
   const grpc::Status status = reader->Finish();
+  if (status.ok() && !flags.follow && cursor.empty()) {
+    context->err() << "Nothing was handled meanwhile: `--from start` shows the earlier messages, "
+                      "`--follow` waits for new ones.\n";
+  }
   if (interrupt.interrupted() || !printer.written() || status.ok()) return ExitCode::kDone;
   absl::Status error = FromGrpc(status, context->client().server());
   if (IsUnreachable(error) && !cursor.empty()) {

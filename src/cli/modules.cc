@@ -10,7 +10,9 @@
 
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/limits.h"
 #include "context.h"
+#include "files.h"
 
 namespace caxton::cli {
 namespace {
@@ -90,8 +92,32 @@ std::string ReportAsText(const nlohmann::ordered_json& report, const Style& styl
   return out;
 }
 
+// What caxton-worker says on stderr, "caxton-worker: WHAT\nTo fix: HOW\n", in our form.
+absl::Status Complaint(const ToolResult& result) {
+  constexpr std::string_view kWho = "caxton-worker: ", kFix = "\nTo fix: ";
+  std::string what(StripWhitespace(result.errors));
+  if (StartsWith(what, kWho)) what.erase(0, kWho.size());
+  std::string fix = "check that it is the file that was meant: `caxton agent inspect FILE.wasm`";
+  if (const size_t at = what.find(kFix); at != std::string::npos) {
+    fix = what.substr(at + kFix.size());
+    what.erase(at);
+  }
+  absl::Status status = WithFix(absl::UnknownError(what), fix);
+  if (result.exit_status == kWorkerUsage) return WithReason(std::move(status), kReasonUsage);
+  if (result.exit_status != kWorkerRejected) return status;
+  return WithReason(std::move(status), "VALIDATION_FAILED");
+}
+
+// A file that cannot be read is said as everywhere else. One that is too large is the worker's to
+// refuse.
+absl::Status CheckReadable(const std::string& path) {
+  const absl::Status read = ReadFileUpTo(path, kMaxModuleBytes).status();
+  return absl::IsOutOfRange(read) ? absl::OkStatus() : read;
+}
+
 absl::StatusOr<ExitCode> RunReport(Context* context, const std::string& mode,
                                    const std::string& path) {
+  RETURN_IF_ERROR(CheckReadable(path));
   ASSIGN_OR_RETURN(const ToolResult result, context->environment.run_worker({mode, path}));
   const Printer printer = context->printer();
   const auto report = nlohmann::ordered_json::parse(result.output, nullptr, false);
@@ -102,6 +128,11 @@ absl::StatusOr<ExitCode> RunReport(Context* context, const std::string& mode,
       printer.Text(ReportAsText(report, printer.style()));
     }
   }
+  const bool failed = result.exit_status != 0 && result.exit_status < 128;
+  if (failed && !report.is_object() && !result.errors.empty()) {
+    return Complaint(result);
+  }
+  context->err() << result.errors;
   switch (result.exit_status) {
     case 0:
       if (!printer.structured()) context->err() << path << ": no faults\n";
@@ -124,15 +155,22 @@ struct PackageFlags {
 };
 
 absl::StatusOr<ExitCode> Package(Context* context, const PackageFlags& flags) {
+  if (flags.output == "-") {
+    return UsageError(
+        "--out - would be a file of that name: a module goes to a file, not to stdout",
+        "name the file, for example --out packaged.wasm");
+  }
+  RETURN_IF_ERROR(CheckReadable(flags.module));
+  RETURN_IF_ERROR(CheckReadable(flags.manifest));
   ASSIGN_OR_RETURN(const ToolResult result,
                    context->environment.run_worker({"--package", flags.module, "--manifest",
                                                     flags.manifest, "-o", flags.output}));
   context->printer().Text(result.output);
   if (result.exit_status == 0) {
-    context->err() << "Wrote " << flags.output << "\n";
+    context->err() << result.errors << "Wrote " << flags.output << "\n";
     return ExitCode::kDone;
   }
-  return result.exit_status == kWorkerRejected ? ExitCode::kRejected : ExitCode::kFailed;
+  return Complaint(result);
 }
 
 }  // namespace

@@ -43,8 +43,7 @@ std::string FirstLine(const std::string& message) {
 std::string Indented(const std::string& text, std::string_view indent) {
   std::string out;
   for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipWhitespace())) {
-    StrAppend(&out, out.empty() ? "" : StrCat("\n", indent),
-              OneLine(StdView(line), line.size() + 1));
+    StrAppend(&out, out.empty() ? "" : StrCat("\n", indent), OneLine(StdView(line)));
   }
   return out;
 }
@@ -194,7 +193,7 @@ std::vector<std::string> ProgressView(const v1::Deployment& deployment, const St
   }
   if (!deployment.stage_name().empty()) {
     std::string stage = StrCat("  ", Bar(deployment), " ", deployment.stage_name());
-    if (deployment.spec().stages_size() > 0) {
+    if (deployment.stage_index() < deployment.spec().stages_size()) {  // else behind the last
       StrAppend(&stage, " (", deployment.stage_index() + 1, "/", deployment.spec().stages_size(),
                 ")");
     }
@@ -236,6 +235,12 @@ std::string OutcomeLine(const v1::Deployment& deployment) {
     case v1::RUNNING:
       return StrCat(what, " is running (", id, deployment.finalized() ? ", finalized)" : ")");
     case v1::DRAINING:
+      if (deployment.strategy() == v1::SHADOW &&
+          deployment.verdict().kind() != v1::Verdict::KIND_UNSPECIFIED) {
+        return StrCat(what, " was a shadow for its full time: ",
+                      absl::AsciiStrToLower(v1::Verdict::Kind_Name(deployment.verdict().kind())),
+                      " (", id, ")");
+      }
       return StrCat(what, " was superseded or removed (", id, ")");
     case v1::ROLLED_BACK:
       return StrCat(
@@ -253,18 +258,25 @@ std::string OutcomeLine(const v1::Deployment& deployment) {
   }
 }
 
-std::string WhyNot(const v1::Deployment& deployment) {
+namespace {
+
+bool Rejected(const v1::Deployment& deployment) {
+  return deployment.has_validation() && !deployment.validation().passed();
+}
+
+// Beside the report, where there is one.
+std::string WhyNotBeside(const v1::Deployment& deployment, std::string_view report) {
   if (!Final(deployment) && !deployment.inconclusive()) return "";
   std::string text;
-  const bool rejected = deployment.has_validation() && !deployment.validation().passed();
-  if (!rejected && !deployment.message().empty()) {  // else the report says it, with the fixes
+  if (!Rejected(deployment) &&
+      !deployment.message().empty()) {  // else the report says it, with the fixes
     StrAppend(&text, "Why: ", Indented(deployment.message(), "  "), "\n");
   }
   if (!deployment.verdict().reason().empty() &&
       !StrContains(deployment.message(), deployment.verdict().reason())) {
     StrAppend(&text, "Verdict: ", deployment.verdict().reason(), "\n");
   }
-  if (rejected) StrAppend(&text, ReportText(deployment.validation(), Style(false)));
+  StrAppend(&text, report);
   std::string fix = deployment.fix();
   if (fix.empty() && deployment.inconclusive()) {
     fix = StrCat("look at `caxton deployment explain ", deployment.deployment_id(),
@@ -274,13 +286,21 @@ std::string WhyNot(const v1::Deployment& deployment) {
   return text;
 }
 
+}  // namespace
+
+std::string WhyNot(const v1::Deployment& deployment) {
+  return WhyNotBeside(deployment, Rejected(deployment)
+                                      ? ReportText(deployment.validation(), Style(false))
+                                      : std::string());
+}
+
 std::string AllowedText(const v1::Deployment& deployment) {
   if (deployment.allowed_by().empty()) return "";
   std::string out =
       StrCat("Breaking contracts allowed by ", OneLine(deployment.allowed_by(), kShownMessageBytes),
              deployment.let_through().empty() ? "; none was let through\n" : "; let through:\n");
   for (const std::string& text : deployment.let_through()) {
-    StrAppend(&out, "  ", OneLine(text, text.size() + 1), "\n");
+    StrAppend(&out, "  ", OneLine(text), "\n");
   }
   return out;
 }
@@ -375,7 +395,7 @@ std::string DeploymentText(const v1::Deployment& deployment, const Style& style)
   if (deployment.has_validation()) {
     StrAppend(&out, ReportText(deployment.validation(), style));
   }
-  return StrCat(out, WhyNot(deployment));
+  return StrCat(out, WhyNotBeside(deployment, ""));  // the report stands above
 }
 
 }  // namespace caxton::cli

@@ -30,8 +30,11 @@ Style StyleFor(const Environment& environment, const GlobalOptions& globals, boo
     case ColorWhen::kAuto:
       break;
   }
-  return Style(tty && environment.getenv("NO_COLOR").empty() &&
-               environment.getenv("TERM") != "dumb");
+  return Style(MayRedraw(environment, tty));
+}
+
+bool MayRedraw(const Environment& environment, bool tty) {
+  return tty && environment.getenv("NO_COLOR").empty() && environment.getenv("TERM") != "dumb";
 }
 
 size_t VisibleWidth(std::string_view text) {

@@ -36,6 +36,8 @@ class Style final {
 };
 // For a stream that is, or is not, a terminal; NO_COLOR and TERM=dumb count.
 Style StyleFor(const Environment& environment, const GlobalOptions& globals, bool tty);
+// Whether a view may be drawn over itself there, by the same rule.
+bool MayRedraw(const Environment& environment, bool tty);
 
 // Columns two blanks apart, as wide as their widest cell; colour codes have no width.
 class Table final {
@@ -54,9 +56,9 @@ std::string ShortDuration(int64_t nanoseconds);         // "850us" "12.3ms" "4.2
 std::string Percent(double percent);                    // "5%" "4.83%"
 std::string UtcTime(int64_t nanoseconds_since_epoch);   // "2026-11-25T03:10:32Z"
 std::string UtcClock(int64_t nanoseconds_since_epoch);  // "03:10:32"
-// Printable, on one line, cut at `limit` bytes with "..."; bytes that are not text are shown as
-// \xNN.
-std::string OneLine(std::string_view bytes, size_t limit);
+// Printable, on one line; bytes that are not text are shown as \xNN. Cut with "..." once `limit`
+// bytes are shown: what is escaped is longer than it was.
+std::string OneLine(std::string_view bytes, size_t limit = std::string_view::npos);
 
 int64_t Nanos(const google::protobuf::Duration& duration);
 int64_t Nanos(const google::protobuf::Timestamp& timestamp);

@@ -2,6 +2,7 @@
 #include "render.h"
 
 #include "caxton/base/status.h"
+#include "caxton/base/strings.h"
 #include "caxton/cli/testing/fake_environment.h"
 #include "caxton/v1/types.pb.h"
 #include "exit_code.h"
@@ -17,6 +18,7 @@ namespace caxton::cli {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 v1::Deployment Canary() {
   v1::Deployment deployment;
@@ -59,6 +61,8 @@ TEST(Text, OfOthersCannotMoveTheCursor) {
   EXPECT_EQ(OneLine("a\x1b[2Jb\nc", 100), "a\\x1b[2Jb\\nc");
   EXPECT_EQ(OneLine("gr\xc3\xbc\xc3\x9f\xff\xc2\x9b", 100), "gr\xc3\xbc\xc3\x9f\\xff\\xc2\\x9b");
   EXPECT_EQ(OneLine("abcdef", 3), "abc...");
+  EXPECT_EQ(OneLine("\x1b[31mred"), "\\x1b[31mred");  // without a limit nothing is cut
+  EXPECT_EQ(OneLine("\n\n\n\n\n\n\n\nend"), "\\n\\n\\n\\n\\n\\n\\n\\nend");
 }
 
 TEST(Json, PrintsDefaultsAndYamlFollowsIt) {
@@ -117,6 +121,40 @@ TEST(Outcome, MapsStatesToExitCodes) {
   EXPECT_EQ(OutcomeOf(deployment), ExitCode::kRejected);
 }
 
+TEST(Outcome, AShadowThatRanItsTimeWasNotSuperseded) {
+  v1::Deployment shadow = Canary();
+  shadow.set_strategy(v1::SHADOW);
+  shadow.set_state(v1::DRAINING);
+  EXPECT_THAT(OutcomeLine(shadow), HasSubstr("was superseded or removed"));
+  shadow.mutable_verdict()->set_kind(v1::Verdict::SUCCESSFUL);
+  EXPECT_EQ(OutcomeLine(shadow),
+            "greeter@2 (2.0.0) was a shadow for its full time: successful (dep-5)");
+}
+
+TEST(Progress, CountsNoStageBehindTheLast) {
+  v1::Deployment deployment = Canary();
+  deployment.mutable_spec()->add_stages();
+  deployment.set_stage_index(0);
+  EXPECT_THAT(DeploymentText(deployment, Style(false)), HasSubstr("(1/1)"));
+  deployment.set_stage_index(1);
+  deployment.set_stage_name("cleanup");
+  EXPECT_THAT(DeploymentText(deployment, Style(false)), Not(HasSubstr("/1)")));
+}
+
+TEST(Outcome, AFailedReportIsShownOnce) {
+  v1::Deployment deployment = Canary();
+  deployment.set_state(v1::FAILED);
+  auto* stage = deployment.mutable_validation()->add_stages();
+  stage->set_ran(true);
+  auto* finding = stage->add_findings();
+  finding->set_error(true);
+  finding->set_message("no memory");
+  const std::string text = DeploymentText(deployment, Style(false));
+  EXPECT_NE(text.find("no memory"), std::string::npos);
+  EXPECT_EQ(text.find("no memory"), text.rfind("no memory")) << text;
+  EXPECT_THAT(WhyNot(deployment), HasSubstr("no memory"));  // after a watch it is the only one
+}
+
 TEST(ExitCodes, FollowTheContract) {
   EXPECT_EQ(ExitCodeFor(absl::OkStatus()), ExitCode::kDone);
   EXPECT_EQ(ExitCodeFor(absl::NotFoundError("x")), ExitCode::kFailed);
@@ -158,6 +196,17 @@ TEST(RpcStatus, UnavailableWithoutDetailsIsAnUnreachableServer) {
   EXPECT_TRUE(IsUnreachable(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("x:1"));
   EXPECT_THAT(FixOf(status), HasSubstr("caxton server start"));
+}
+
+TEST(RpcStatus, ANameThatIsNotKnownIsSaidWithoutCAres) {
+  const absl::Status status = FromGrpc(
+      grpc::Status(grpc::StatusCode::UNAVAILABLE,
+                   "DNS resolution failed for nowhere:1: C-ares status is not ARES_SUCCESS qtype=A "
+                   "name=nowhere is_balancer=0: Domain name not found"),
+      "nowhere:1");
+  EXPECT_EQ(StdView(status.message()),
+            "No answer from the server at nowhere:1: its name is not known here (Domain name not "
+            "found)");
 }
 
 TEST(Colours, KeepOutOfPipesAndNoColor) {

@@ -11,6 +11,7 @@
 #include "exit_code.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "render.h"
 
 namespace caxton::cli {
 namespace {
@@ -49,6 +50,19 @@ absl::Status WithDetails(absl::Status status, const google::rpc::Status& details
   return status;
 }
 
+// gRPC's words, but for the resolver's: "C-ares status is not ARES_SUCCESS qtype=A name=...".
+std::string InPlainWords(const grpc::Status& status) {
+  const std::string& message = status.error_message();
+  if (!StrContains(message, "ARES_SUCCESS") && !StrContains(message, "DNS resolution failed")) {
+    return message;
+  }
+  const size_t cause = message.rfind(": ");  // c-ares' own
+  return StrCat("its name is not known here",
+                cause == std::string::npos
+                    ? std::string()
+                    : StrCat(" (", OneLine(message.substr(cause + 2), 100), ")"));
+}
+
 }  // namespace
 
 absl::Status FromGrpc(const grpc::Status& status, std::string_view server) {
@@ -60,7 +74,7 @@ absl::Status FromGrpc(const grpc::Status& status, std::string_view server) {
   }
   if (status.error_code() == grpc::StatusCode::UNAVAILABLE) {
     return WithFix(WithReason(absl::UnavailableError(StrCat("No answer from the server at ", server,
-                                                            ": ", status.error_message())),
+                                                            ": ", InPlainWords(status))),
                               kReasonUnreachable),
                    "start one with `caxton server start`, or name another with --server ADDR or "
                    "CAXTON_SERVER");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "absl/strings/str_join.h"
 #include "caxton/base/mutex.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
@@ -26,14 +27,15 @@ class Display final {
       : printer_(context.printer()),
         clock_(*context.environment.clock),
         out_(on_stdout ? *context.environment.out : *context.environment.err),
-        tty_(on_stdout ? context.environment.out_tty : context.environment.err_tty),
+        redraw_(MayRedraw(context.environment,
+                          on_stdout ? context.environment.out_tty : context.environment.err_tty)),
         columns_(context.environment.columns),
-        style_(StyleFor(context.environment, context.globals, tty_)) {}
+        style_(StyleFor(context.environment, context.globals, redraw_)) {}
 
   void Show(const v1::WatchDeploymentResponse& event) {
     if (printer_.structured()) {
       printer_.Event(event);
-    } else if (tty_) {
+    } else if (redraw_) {
       Redraw(event.deployment());
     } else {
       Plain(event.deployment());
@@ -88,7 +90,7 @@ class Display final {
   const Printer printer_;
   const Clock& clock_;
   std::ostream& out_;
-  const bool tty_;
+  const bool redraw_;
   const int columns_;
   const Style style_;
   int drawn_lines_ = 0;
@@ -105,13 +107,13 @@ class Watcher final {
         connected_(options.was_connected),
         last_heard_ns_(context->environment.clock->MonoNanos()) {}
 
-  absl::StatusOr<ExitCode> Run() {
-    InterruptScope interrupt([this] { Cancel(); });
+  // What `interrupt` calls has Cancel() called.
+  absl::StatusOr<ExitCode> Run(const InterruptScope& interrupt) {
     int backoff_ms = kReconnectFirstMs;
     for (;;) {
       const absl::Status status = Follow();
       if (settled_) return Finish();
-      if (interrupt.interrupted()) return Detached();
+      if (interrupt.interrupted()) return static_cast<ExitCode>(kExitInterrupted);
       const bool may_come_back = status.ok() || IsUnreachable(status) ||
                                  absl::IsCancelled(status) || absl::IsUnknown(status) ||
                                  absl::IsInternal(status);
@@ -126,6 +128,19 @@ class Watcher final {
       context_.client().AwaitConnection(int64_t{backoff_ms} * kNanosPerMilli);
       backoff_ms = std::min(backoff_ms * 2, kReconnectMaxMs);
     }
+  }
+
+  // Ends Run early, on any thread.
+  void Cancel() {
+    MutexLock lock(&mutex_);
+    cancelled_ = true;
+    if (call_ != nullptr) call_->TryCancel();
+  }
+
+  bool settled() const { return settled_; }
+  std::string WatchHint() const {
+    return StrCat("`caxton deployment watch ",
+                  last_.deployment_id().empty() ? options_.deployment : last_.deployment_id(), "`");
   }
 
  private:
@@ -161,28 +176,12 @@ class Watcher final {
     return FromGrpc(status, context_.client().server());
   }
 
-  void Cancel() {
-    MutexLock lock(&mutex_);
-    cancelled_ = true;
-    if (call_ != nullptr) call_->TryCancel();
-  }
-
   absl::StatusOr<ExitCode> Finish() {
     if (!context_.printer().structured()) {
       context_.printer().Text(StrCat(OutcomeLine(last_), "\n"));
       context_.err() << WhyNot(last_);
     }
     return OutcomeOf(last_);
-  }
-
-  std::string WatchHint() const {
-    return StrCat("`caxton deployment watch ",
-                  last_.deployment_id().empty() ? options_.deployment : last_.deployment_id(), "`");
-  }
-
-  absl::StatusOr<ExitCode> Detached() {
-    context_.err() << "\nThe deployment goes on. Watch it with " << WatchHint() << ".\n";
-    return static_cast<ExitCode>(kExitInterrupted);
   }
 
   absl::Status GaveUp(const absl::Status& status) const {
@@ -208,10 +207,56 @@ class Watcher final {
   bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
+// The watcher that runs, for the thread of an interrupt.
+class Current final {
+ public:
+  void Set(Watcher* watcher) {
+    MutexLock lock(&mutex_);
+    watcher_ = watcher;
+    if (watcher_ != nullptr && cancelled_) watcher_->Cancel();
+  }
+  void Cancel() {
+    MutexLock lock(&mutex_);
+    cancelled_ = true;
+    if (watcher_ != nullptr) watcher_->Cancel();
+  }
+
+ private:
+  Mutex mutex_;
+  Watcher* watcher_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  bool cancelled_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
 }  // namespace
 
 absl::StatusOr<ExitCode> WatchUntilSettled(Context* context, const WatchOptions& options) {
-  return Watcher(context, options).Run();
+  return WatchAllUntilSettled(context, {options});
+}
+
+absl::StatusOr<ExitCode> WatchAllUntilSettled(Context* context,
+                                              const std::vector<WatchOptions>& all) {
+  Current current;
+  InterruptScope interrupt([&current] { current.Cancel(); });  // one for the whole wait
+  ExitCode outcome = ExitCode::kDone;
+  std::vector<std::string> left;  // how to watch what goes on
+  for (const WatchOptions& options : all) {
+    Watcher watcher(context, options);
+    if (interrupt.interrupted()) {
+      left.push_back(watcher.WatchHint());
+      continue;
+    }
+    current.Set(&watcher);
+    const absl::StatusOr<ExitCode> one = watcher.Run(interrupt);
+    current.Set(nullptr);
+    if (!one.ok()) return one;
+    if (!watcher.settled()) left.push_back(watcher.WatchHint());
+    if (outcome == ExitCode::kDone) outcome = *one;
+  }
+  if (left.empty()) return outcome;
+  context->err() << (left.size() == 1 ? "\nThe deployment goes on. Watch it with "
+                                      : "\nThe deployments go on. Watch them with ")
+                 << absl::StrJoin(left, ", ") << ".\n";
+  return static_cast<ExitCode>(kExitInterrupted);
 }
 
 }  // namespace caxton::cli

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "context.h"
 
@@ -21,5 +22,8 @@ struct WatchOptions {
 inline constexpr int kExitInterrupted = 130;  // Ctrl-C, as shells have it
 
 absl::StatusOr<ExitCode> WatchUntilSettled(Context* context, const WatchOptions& options);
+// One after the other; the first outcome that is not "done". One Ctrl-C ends the whole wait.
+absl::StatusOr<ExitCode> WatchAllUntilSettled(Context* context,
+                                              const std::vector<WatchOptions>& all);
 
 }  // namespace caxton::cli

@@ -86,13 +86,17 @@ ControllerImpl::Run* ControllerImpl::FindRun(DeploymentId id) {
 
 // An agent's name means its newest deployment.
 absl::StatusOr<ControllerImpl::Run*> ControllerImpl::FindTarget(const std::string& target) {
-  if (absl::StatusOr<DeploymentId> id = deployment::ParseDeploymentName(target); id.ok()) {
-    if (Run* run = FindRun(*id); run != nullptr) return run;
+  const absl::StatusOr<DeploymentId> id = deployment::ParseDeploymentName(target);
+  if (Run* run = id.ok() ? FindRun(*id) : nullptr; run != nullptr) return run;
+  AgentEntry* agent = id.ok() ? nullptr : book_.Find(std::string_view(target));
+  // dep-0 and dep-007 are no names of deployments, and meant as such.
+  const bool meant = StartsWith(target, "dep-") && target.size() > 4 &&
+                     target.find_first_not_of("0123456789", 4) == std::string::npos;
+  if (id.ok() || (agent == nullptr && meant)) {
     return WithFix(WithReason(absl::NotFoundError(StrCat("there is no deployment '", target, "'")),
                               "NO_SUCH_DEPLOYMENT"),
                    "`caxton deployment list` shows those on record");
   }
-  AgentEntry* agent = book_.Find(std::string_view(target));
   if (agent == nullptr) return NoSuchAgent(target);
   DeploymentId newest = agent->active;
   if (!newest.valid() && !agent->history.empty()) newest = agent->history.back();
@@ -144,6 +148,8 @@ absl::StatusOr<Revision> ControllerImpl::NewRevision(const DeployRequest& reques
   if (!request.module.empty()) {
     if (revision.module != request.module) revision.traits = {};
     revision.module = request.module;
+  } else if (agent == nullptr) {
+    return NoSuchAgent(request.agent);
   } else if (!base) {
     return WithReason(
         absl::FailedPreconditionError(

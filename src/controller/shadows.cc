@@ -145,7 +145,8 @@ absl::StatusOr<Explanation> ControllerImpl::ExplainShadow(const Run& run) {
   const deployment::StageReport end = comparison.EndOfShadow();
   if (auto fired = comparison.Fired(); fired.has_value()) {
     explanation.recomputed = *fired;
-  } else if (s.state == DeploymentState::kDraining || s.state == DeploymentState::kRolledBack) {
+  } else if (s.verdict.kind != deployment::VerdictKind::kNone &&  // else it was cut short
+             (s.state == DeploymentState::kDraining || s.state == DeploymentState::kRolledBack)) {
     explanation.recomputed = {!end.enough_samples ? deployment::VerdictKind::kInconclusive
                               : end.within_limits ? deployment::VerdictKind::kSuccessful
                                                   : deployment::VerdictKind::kFailed,

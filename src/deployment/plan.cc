@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include "absl/strings/str_join.h"
-#include "caxton/base/codec.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/deployment/limits.h"
@@ -15,6 +14,13 @@
 namespace caxton::deployment {
 namespace {
 
+// What is impossible, and the field that says so: "history", "stages[2]".
+struct PlanFault {
+  std::string field, text;
+};
+
+std::string Entry(std::string_view list, size_t index) { return StrCat(list, "[", index, "]"); }
+
 // Resolves one spec, collecting what is impossible.
 class Resolver final {
  public:
@@ -22,6 +28,8 @@ class Resolver final {
       : spec_(spec), context_(context) {}
 
   absl::StatusOr<DeploymentPlan> Run();
+  // After Run.
+  const std::vector<PlanFault>& faults() const { return faults_; }
 
  private:
   void CheckSizes();
@@ -36,13 +44,17 @@ class Resolver final {
   void AddPreviewStage(int64_t duration_ns, bool pause);
   void AddDefaults();
   void SkipWhatNeedsStable();
-  void Fault(std::string text) { faults_.push_back(std::move(text)); }
+  void Fault(std::string text) { FaultAt(at_, std::move(text)); }
+  void FaultAt(std::string field, std::string text) {
+    faults_.push_back({std::move(field), std::move(text)});
+  }
   int64_t Scaled(int64_t duration_ns) const;
 
   const DeploymentSpec& spec_;
   const PlanContext& context_;
   DeploymentPlan plan_;
-  std::vector<std::string> faults_;
+  std::vector<PlanFault> faults_;
+  std::string at_;  // the entry of a list that is looked at
   uint32_t kinds_seen_ = 0;
   bool full_ = false;
 };
@@ -65,9 +77,6 @@ int Rank(StageKind kind) {
   return 5;
 }
 
-// Bounded, so that sums and small multiples of it cannot overflow.
-bool IsDuration(int64_t nanoseconds) { return nanoseconds >= 0 && nanoseconds <= kMaxDurationNs; }
-
 int64_t Resolver::Scaled(int64_t duration_ns) const {
   if (context_.time_scale == 1) return duration_ns;
   return std::max(duration_ns / context_.time_scale, kMinStageNs);
@@ -75,26 +84,31 @@ int64_t Resolver::Scaled(int64_t duration_ns) const {
 
 void Resolver::CheckSizes() {
   if (spec_.stages.size() > kMaxStages) {
-    Fault(StrCat("it has ", spec_.stages.size(), " stages, the limit is ", kMaxStages));
+    FaultAt("stages", StrCat("it has ", spec_.stages.size(), " stages, the limit is ", kMaxStages));
   }
   if (spec_.rollback_on.size() > kMaxRollbackConditions) {
-    Fault(StrCat("rollback_on has ", spec_.rollback_on.size(), " conditions, the limit is ",
-                 kMaxRollbackConditions));
+    FaultAt("rollback_on", StrCat("rollback_on has ", spec_.rollback_on.size(),
+                                  " conditions, the limit is ", kMaxRollbackConditions));
   }
   if (context_.time_scale < 1 || context_.time_scale > kMaxTimeScale) {
     Fault(StrCat("the time scale is ", context_.time_scale, ", allowed is 1 to ", kMaxTimeScale));
   }
   if (spec_.history.value_or(0) < 0 || spec_.history.value_or(0) > kMaxHistory) {
-    Fault(StrCat("history is ", *spec_.history, ", allowed is 0 to ", kMaxHistory, " messages"));
+    FaultAt("history",
+            StrCat("history is ", *spec_.history, ", allowed is 0 to ", kMaxHistory, " messages"));
   }
   if (spec_.strategy == Strategy::kShadow) return;
   if (spec_.shadow_duration_ns.has_value() || spec_.shadow_sample_ppm.has_value() ||
       spec_.shadow_secondary) {
-    Fault("duration, sample and secondary belong to the strategy shadow");
+    FaultAt(spec_.shadow_duration_ns.has_value()  ? "duration"
+            : spec_.shadow_sample_ppm.has_value() ? "sample"
+                                                  : "secondary",
+            "duration, sample and secondary belong to the strategy shadow");
   }
   const bool compares = !spec_.shadow_compare.empty() || !spec_.shadow_fail_on.empty();
   if (compares && spec_.history.value_or(0) == 0) {
-    Fault("compare and fail_on belong to the strategy shadow, or to a replay of history");
+    FaultAt(spec_.shadow_compare.empty() ? "fail_on" : "compare",
+            "compare and fail_on belong to the strategy shadow, or to a replay of history");
   }
 }
 
@@ -193,9 +207,10 @@ void Resolver::CheckCanaryEnd() {
   if (spec_.strategy != Strategy::kCanary || spec_.stages.empty()) return;
   const bool has_canary = !plan_.stages.empty() && plan_.stages.back().role == StageRole::kCanary;
   if (!has_canary && faults_.empty()) {
-    Fault("the strategy canary has no canary stage; use direct, or add one such as canary: 5%");
+    FaultAt("stages",
+            "the strategy canary has no canary stage; use direct, or add one such as canary: 5%");
   } else if (!full_) {
-    Fault("the stages do not end with full: 100%");
+    FaultAt("stages", "the stages do not end with full: 100%");
   }
 }
 
@@ -203,13 +218,19 @@ void Resolver::TakeStages() {
   plan_.validate_limit_ns = kDefaultValidateLimitNs;
   plan_.warm_up_limit_ns = kDefaultWarmUpLimitNs;
   plan_.cleanup_ns = spec_.cleanup_ns.value_or(kDefaultCleanupNs);
-  for (size_t i = 0; i < spec_.stages.size(); ++i) TakeStage(spec_.stages[i], i);
+  for (size_t i = 0; i < spec_.stages.size(); ++i) {
+    at_ = Entry("stages", i);
+    TakeStage(spec_.stages[i], i);
+  }
+  at_.clear();
   CheckCanaryEnd();
 }
 
 void Resolver::TakeConditions() {
   uint32_t seen = 0;
-  for (const Condition& condition : spec_.rollback_on) {
+  for (size_t i = 0; i < spec_.rollback_on.size(); ++i) {
+    const Condition& condition = spec_.rollback_on[i];
+    at_ = Entry("rollback_on", i);
     const uint32_t bit = 1u << static_cast<uint8_t>(condition.metric);
     if ((seen & bit) != 0) {
       Fault(StrCat("rollback_on names ", MetricKindName(condition.metric), " twice"));
@@ -223,14 +244,16 @@ void Resolver::TakeConditions() {
     }
     plan_.conditions.push_back(condition);
   }
+  at_.clear();
   if (spec_.strategy == Strategy::kShadow && spec_.preview) {
-    Fault("a shadow gets copies at once: it has no preview");
+    FaultAt("preview", "a shadow gets copies at once: it has no preview");
   }
   if (spec_.strategy == Strategy::kShadow && !spec_.rollback_on.empty()) {
-    Fault("a shadow serves nobody, so there is nothing to roll back: use fail_on");
+    FaultAt("rollback_on", "a shadow serves nobody, so there is nothing to roll back: use fail_on");
   }
   if (spec_.promote == PromoteWhen::kEarly && spec_.strategy != Strategy::kCanary) {
-    Fault(StrCat("promote: early shortens canary stages, this is ", StrategyName(spec_.strategy)));
+    FaultAt("promote", StrCat("promote: early shortens canary stages, this is ",
+                              StrategyName(spec_.strategy)));
   }
 }
 
@@ -238,11 +261,13 @@ void Resolver::TakeConditions() {
 void Resolver::TakeHistory() {
   plan_.history = spec_.history.value_or(0);
   if (plan_.history <= 0) return;
-  for (const Condition& condition : spec_.shadow_fail_on) {
+  for (size_t i = 0; i < spec_.shadow_fail_on.size(); ++i) {
+    const Condition& condition = spec_.shadow_fail_on[i];
     if (condition.metric != MetricKind::kErrorRate && condition.metric != MetricKind::kDiffers &&
         condition.metric != MetricKind::kFuelRatio) {
-      Fault(StrCat("fail_on names ", MetricKindName(condition.metric),
-                   ": a replay of history is judged by error_rate, differs and fuel_ratio"));
+      FaultAt(Entry("fail_on", i),
+              StrCat("fail_on names ", MetricKindName(condition.metric),
+                     ": a replay of history is judged by error_rate, differs and fuel_ratio"));
     }
     plan_.history_fail_on.push_back(condition);
   }
@@ -250,7 +275,8 @@ void Resolver::TakeHistory() {
 
 void Resolver::TakeCompare() {
   if (!spec_.shadow_compare.empty()) plan_.compare = {false, false, false};
-  for (const std::string& name : spec_.shadow_compare) {
+  for (size_t i = 0; i < spec_.shadow_compare.size(); ++i) {
+    const std::string& name = spec_.shadow_compare[i];
     if (name == "output_equivalence") {
       plan_.compare.outputs = true;
     } else if (name == "performance_metrics") {
@@ -258,31 +284,33 @@ void Resolver::TakeCompare() {
     } else if (name == "resource_usage") {
       plan_.compare.resources = true;
     } else {
-      Fault(StrCat("compare names ", Quoted(name),
-                   ", which is none of output_equivalence, performance_metrics, resource_usage"));
+      FaultAt(Entry("compare", i),
+              StrCat("compare names ", Quoted(name),
+                     ", which is none of output_equivalence, performance_metrics, resource_usage"));
     }
   }
 }
 
 void Resolver::TakeShadow() {
   if (spec_.strategy != Strategy::kShadow) return;
-  for (const Condition& condition : spec_.shadow_fail_on) {
+  for (size_t i = 0; i < spec_.shadow_fail_on.size(); ++i) {
+    const Condition& condition = spec_.shadow_fail_on[i];
     if (condition.metric == MetricKind::kErrorRate && spec_.history.value_or(0) > 0) continue;
     if (condition.metric != MetricKind::kDiffers && condition.metric != MetricKind::kFuelRatio) {
-      Fault(StrCat("fail_on names ", MetricKindName(condition.metric),
-                   ": a shadow is judged by differs and fuel_ratio"));
+      FaultAt(Entry("fail_on", i), StrCat("fail_on names ", MetricKindName(condition.metric),
+                                          ": a shadow is judged by differs and fuel_ratio"));
     }
     plan_.conditions.push_back(condition);
   }
   plan_.sample_ppm = spec_.shadow_sample_ppm.value_or(kFullWeightPpm);
   if (plan_.sample_ppm == 0 || plan_.sample_ppm > kFullWeightPpm) {
-    Fault("a sample of no messages compares nothing: it is above 0%");
+    FaultAt("sample", "a sample of no messages compares nothing: it is above 0%");
   }
   plan_.secondary = spec_.shadow_secondary;
   StagePlan stage;
   stage.role = StageRole::kShadow;
   stage.duration_ns = spec_.shadow_duration_ns.value_or(kDefaultShadowNs);
-  if (stage.duration_ns <= 0) Fault("a shadow of 0s sees no message");
+  if (stage.duration_ns <= 0) FaultAt("duration", "a shadow of 0s sees no message");
   stage.duration_ns = Scaled(std::max<int64_t>(stage.duration_ns, 0));
   stage.min_samples = 1;
   plan_.stages.push_back(stage);
@@ -351,9 +379,10 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
   TakeHistory();
   TakeConditions();
   if (!faults_.empty()) {
-    const std::string separator = faults_.size() == 1 ? " " : "\n  ";
-    return absl::InvalidArgumentError(
-        StrCat("the deployment plan is impossible:", separator, absl::StrJoin(faults_, separator)));
+    const std::string_view separator = faults_.size() == 1 ? " " : "\n  ";
+    std::string why = "the deployment plan is impossible:";
+    for (const PlanFault& fault : faults_) StrAppend(&why, separator, fault.text);
+    return absl::InvalidArgumentError(why);
   }
   AddDefaults();
   SkipWhatNeedsStable();
@@ -366,13 +395,41 @@ absl::StatusOr<DeploymentPlan> ResolvePlan(const DeploymentSpec& spec, const Pla
   return Resolver(spec, context).Run();
 }
 
+absl::Status CheckPlan(const DeploymentFile& file, std::string_view filename) {
+  // Whether a revision serves is the server's to know; no fault but NO_STABLE depends on it.
+  const PlanContext anywhere{.has_stable = true};
+  Resolver resolver(file.spec, anywhere);
+  if (resolver.Run().ok()) return absl::OkStatus();
+  std::vector<std::string> lines;
+  for (const PlanFault& fault : resolver.faults()) {
+    const auto at = file.places.find(fault.field);
+    lines.push_back(at == file.places.end() ? StrCat(filename, ": ", fault.text)
+                                            : StrCat(filename, ":", at->second.line, ":",
+                                                     at->second.column, ": ", fault.text));
+  }
+  return WithReason(absl::InvalidArgumentError(absl::StrJoin(lines, "\n")), "BAD_DEPLOYMENT_FILE");
+}
+
 absl::Status CheckCarriedOut(const DeploymentFile& file) {
-  if (file.state_on_rollback.empty()) return absl::OkStatus();
-  return WithFix(WithReason(absl::UnimplementedError(
-                                "state.on_rollback: agents with state are not carried out by this "
-                                "version of Caxton"),
-                            "NOT_CARRIED_OUT"),
-                 "remove the section state from the deployment file");
+  const auto refuse = [](std::string_view what, std::string_view fix) {
+    return WithFix(
+        WithReason(absl::UnimplementedError(StrCat(what, " not carried out by this version")),
+                   "NOT_CARRIED_OUT"),
+        fix);
+  };
+  if (!file.state_on_rollback.empty()) {
+    return refuse("state.on_rollback: agents with state are",
+                  "remove the section state from the deployment file");
+  }
+  if (file.fresh_baseline) {
+    return refuse("baseline: fresh (a freshly started set of stable's instances) is",
+                  "leave baseline out: stable itself is what a canary is compared with");
+  }
+  if (file.shared_workers) {
+    return refuse("isolation: shared (workers of several agents) is",
+                  "leave isolation out: every agent's workers are dedicated");
+  }
+  return absl::OkStatus();
 }
 
 std::string DescribeStages(const DeploymentPlan& plan) {
@@ -389,104 +446,6 @@ std::string DescribeStages(const DeploymentPlan& plan) {
     text += ", ";
   }
   return text + "full";
-}
-
-namespace {
-
-void WriteConditions(const std::vector<Condition>& conditions, ByteWriter& out) {
-  out.U32(static_cast<uint32_t>(conditions.size()));
-  for (const Condition& condition : conditions) {
-    out.U8(static_cast<uint8_t>(condition.metric));
-    out.F64(condition.limit);
-  }
-}
-
-std::vector<Condition> ReadConditions(ByteReader& in) {
-  constexpr size_t kConditionBytes = 9;
-  std::vector<Condition> conditions;
-  const uint32_t count = ReadCount(in, kConditionBytes);
-  for (uint32_t i = 0; i < count && in.ok(); ++i) {
-    Condition condition;
-    condition.metric = ReadEnum<MetricKind>(in, kMetricKindCount);
-    condition.limit = in.F64();
-    if (!std::isfinite(condition.limit) || condition.limit < 0) in.Fail();
-    conditions.push_back(condition);
-  }
-  return conditions;
-}
-
-}  // namespace
-
-void WritePlan(const DeploymentPlan& plan, ByteWriter& out) {
-  out.U8(static_cast<uint8_t>(plan.strategy));
-  out.I64(plan.validate_limit_ns);
-  out.I64(plan.warm_up_limit_ns);
-  out.U32(static_cast<uint32_t>(plan.stages.size()));
-  for (const StagePlan& stage : plan.stages) {
-    out.U8(static_cast<uint8_t>(stage.role));
-    out.U32(stage.weight_ppm);
-    out.I64(stage.duration_ns);
-    out.I64(stage.min_samples);
-    out.Bool(stage.pause);
-  }
-  WriteConditions(plan.conditions, out);
-  out.U8(static_cast<uint8_t>(plan.stick));
-  out.U8(static_cast<uint8_t>(plan.on_inconclusive));
-  out.U8(static_cast<uint8_t>(plan.queue));
-  out.I64(plan.cleanup_ns);
-  out.Bool(plan.compare_errors);
-  out.U8(static_cast<uint8_t>(plan.promote));
-  out.Bool(plan.compare.outputs);
-  out.Bool(plan.compare.performance);
-  out.Bool(plan.compare.resources);
-  out.U32(plan.sample_ppm);
-  out.Bool(plan.secondary);
-  out.U32(static_cast<uint32_t>(plan.history));
-  WriteConditions(plan.history_fail_on, out);
-  out.U32(static_cast<uint32_t>(plan.notes.size()));
-  for (const std::string& note : plan.notes) out.Bytes(note);
-}
-
-DeploymentPlan ReadPlan(ByteReader& in) {
-  constexpr size_t kStageBytes = 22;
-  DeploymentPlan plan;
-  plan.strategy = ReadEnum<Strategy>(in, kStrategyCount);
-  plan.validate_limit_ns = in.I64();
-  plan.warm_up_limit_ns = in.I64();
-  const uint32_t stages = ReadCount(in, kStageBytes);
-  for (uint32_t i = 0; i < stages && in.ok(); ++i) {
-    StagePlan stage;
-    stage.role = ReadEnum<StageRole>(in, kStageRoleCount);
-    stage.weight_ppm = in.U32();
-    stage.duration_ns = in.I64();
-    stage.min_samples = in.I64();
-    stage.pause = in.Bool();
-    if (stage.weight_ppm > kFullWeightPpm || !IsDuration(stage.duration_ns)) in.Fail();
-    plan.stages.push_back(stage);
-  }
-  plan.conditions = ReadConditions(in);
-  plan.stick = ReadEnum<Stick>(in, 2);
-  plan.on_inconclusive = ReadEnum<OnInconclusive>(in, 3);
-  plan.queue = ReadEnum<QueuePolicy>(in, 3);
-  plan.cleanup_ns = in.I64();
-  plan.compare_errors = in.Bool();
-  plan.promote = ReadEnum<PromoteWhen>(in, 2);
-  plan.compare.outputs = in.Bool();
-  plan.compare.performance = in.Bool();
-  plan.compare.resources = in.Bool();
-  plan.sample_ppm = in.U32();
-  if (plan.sample_ppm > kFullWeightPpm) in.Fail();
-  plan.secondary = in.Bool();
-  const uint32_t history = in.U32();
-  if (history > static_cast<uint32_t>(kMaxHistory)) in.Fail();
-  plan.history = in.ok() ? static_cast<int32_t>(history) : 0;
-  plan.history_fail_on = ReadConditions(in);
-  const uint32_t notes = ReadCount(in, 4);
-  for (uint32_t i = 0; i < notes && in.ok(); ++i) plan.notes.push_back(in.BytesCopy());
-  for (int64_t duration : {plan.validate_limit_ns, plan.warm_up_limit_ns, plan.cleanup_ns}) {
-    if (!IsDuration(duration)) in.Fail();
-  }
-  return plan;
 }
 
 }  // namespace caxton::deployment

@@ -49,6 +49,7 @@ class FileReader final {
   void TakeFlag(const YamlNode& node, std::string_view what, bool* to);
 
   void Deployment(const YamlNode& node);
+  void KeepPlaces(const YamlNode& deployment);
   void Stages(const YamlNode& node);
   void Stage(const YamlNode& node);
   void Canary(const YamlNode& node, StageSpec* stage);
@@ -168,6 +169,14 @@ auto Only(std::string_view word, std::string_view instead) {
   };
 }
 
+// A parser of two words; true: the second.
+auto Either(std::string_view first, std::string_view second) {
+  return [first, second](std::string_view text) -> absl::StatusOr<bool> {
+    if (text == first || text == second) return text == second;
+    return absl::InvalidArgumentError(StrCat(Quoted(text), " is neither ", first, " nor ", second));
+  };
+}
+
 // True: it waits for `promote`.
 absl::StatusOr<bool> ParseSwitch(std::string_view text) {
   if (text == "instant" || text == "manual") return text == "manual";
@@ -195,7 +204,7 @@ DeploymentFile FileReader::Read(const YamlNode& root) {
 
 void FileReader::Deployment(const YamlNode& node) {
   DeploymentSpec& spec = file_.spec;
-  std::string baseline;  // the only one there is
+  KeepPlaces(node);
   Fields(
       node, "deployment",
       {{"strategy", [&](const YamlNode& n) { Take(n, "strategy", ParseStrategy, &spec.strategy); }},
@@ -220,12 +229,17 @@ void FileReader::Deployment(const YamlNode& node) {
        {"preview", [&](const YamlNode& n) { TakeFlag(n, "preview", &spec.preview); }},
        {"history", [&](const YamlNode& n) { TakeCount(n, "history", &spec.history); }},
        {"baseline", [&](const YamlNode& n) {
-          Take(n, "baseline",
-               Only("stable",
-                    "a freshly started set of stable's instances is not carried out by "
-                    "this version; leave it out"),
-               &baseline);
+          Take(n, "baseline", Either("stable", "fresh"), &file_.fresh_baseline);
         }}});
+}
+
+void FileReader::KeepPlaces(const YamlNode& deployment) {
+  for (const auto& [key, value] : deployment.entries) {
+    file_.places[key.text] = {value.line, value.column};
+    for (size_t i = 0; i < value.items.size(); ++i) {
+      file_.places[StrCat(key.text, "[", i, "]")] = {value.items[i].line, value.items[i].column};
+    }
+  }
 }
 
 void FileReader::Stages(const YamlNode& node) {
@@ -347,7 +361,6 @@ void FileReader::CheckRanges(const YamlNode& node) {
 
 void FileReader::Resources(const YamlNode& node) {
   RevisionOverrides& o = file_.overrides;
-  std::string word;
   const auto take = [this](const YamlNode& n, std::string_view what, auto parse, auto* to) {
     Take(n, what, parse, to);
     CheckRanges(n);
@@ -368,8 +381,7 @@ void FileReader::Resources(const YamlNode& node) {
           CheckRanges(n);
         }},
        {"isolation", [&](const YamlNode& n) {
-          Take(n, "isolation", Only("dedicated", "every agent's workers are dedicated so far"),
-               &word);
+          Take(n, "isolation", Either("dedicated", "shared"), &file_.shared_workers);
         }}});
 }
 

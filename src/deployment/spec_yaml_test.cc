@@ -66,8 +66,9 @@ TEST(DeploymentFile, PublishedBlueGreenAndShadow) {
 TEST(DeploymentFile, AFreshBaselineIsRefusedByName) {
   EXPECT_TRUE(ParseDeploymentFile("deployment: { baseline: stable }", "f.yaml").ok());
   const auto fresh = ParseDeploymentFile("deployment: { baseline: fresh }", "f.yaml");
-  EXPECT_TRUE(StrContains(StdView(fresh.status().message()), "f.yaml:1:25: ")) << fresh.status();
-  EXPECT_TRUE(StrContains(StdView(fresh.status().message()), "'fresh' is not taken"));
+  ASSERT_TRUE(fresh.ok()) << fresh.status();
+  EXPECT_EQ(ReasonOf(CheckCarriedOut(*fresh)), "NOT_CARRIED_OUT");
+  EXPECT_TRUE(StrContains(Why("deployment: { baseline: old }"), "d.yaml:1:25: "));
 }
 
 TEST(DeploymentFile, ShadowAndHistoryFields) {
@@ -247,6 +248,47 @@ TEST(DeploymentFile, GarbageNeverCrashes) {
     text.resize(random.Below(text.size() + 1));
     (void)ParseDeploymentFile(text, "d.yaml");
   }
+}
+
+TEST(DeploymentFile, ImpossiblePlansHaveTheirPlace) {
+  const auto why = [](std::string_view text) {
+    const DeploymentFile file = *ParseDeploymentFile(text, "d.yaml");
+    return std::string(StdView(CheckPlan(file, "d.yaml").message()));
+  };
+  const std::pair<std::string_view, std::string_view> cases[] = {
+      {"deployment:\n  strategy: canary\n  stages: [{canary: 100%}]\n", "d.yaml:3:11: the stages"},
+      {"deployment:\n  history: 2000\n", "d.yaml:2:12: history is 2000"},
+      {"deployment:\n  strategy: canary\n  stages:\n    - canary: 25%\n    - canary: 5%\n"
+       "    - full: 100%\n",
+       "d.yaml:5:7: the canary stage of 5% follows one of 25%: weights must rise"},
+      {"deployment:\n  cleanup: 5s\n  stages:\n    - full: 100%\n    - cleanup: 3s\n",
+       "d.yaml:5:7: cleanup is given"},
+      {"deployment: { rollback_on: [ error_rate > 1%, differs > 1% ] }",
+       "d.yaml:1:46: differs is what"},
+      {"deployment: { strategy: shadow, compare: [ x ] }", "d.yaml:1:44: compare names 'x'"},
+      {"deployment: { strategy: shadow, fail_on: [ cpu > 1 ] }", "d.yaml:1:44: fail_on names cpu"},
+      {"deployment: { strategy: shadow, duration: 0s }", "d.yaml:1:43: a shadow of 0s"},
+      {"deployment: { strategy: shadow, sample: 0% }", "d.yaml:1:41: a sample"},
+      {"deployment: { promote: early }", "d.yaml:1:24: promote: early"},
+      {"deployment: { sample: 5% }", "d.yaml:1:23: duration, sample"},
+  };
+  for (const auto& [text, fault] : cases) EXPECT_TRUE(StrContains(why(text), fault)) << why(text);
+  EXPECT_EQ(why("deployment: { strategy: shadow }"), "");  // whether one serves is asked later
+}
+
+TEST(DeploymentFile, MemoryAndCpuAboveNothingAreNoLimits) {
+  for (const char* metric : {"memory", "cpu"}) {
+    EXPECT_TRUE(StrContains(Why(StrCat("deployment: { rollback_on: [ ", metric, " > 0 ] }")),
+                            StrCat("'0' is no ", metric)))
+        << metric;
+  }
+}
+
+TEST(DeploymentFile, EveryListsMetricsAreNamedForWhatTakesThem) {
+  const std::string fix(
+      FixOf(ParseDeploymentFile("deployment: { rollback_on: [ luck > 1 ] }", "d.yaml").status()));
+  EXPECT_LT(fix.find("rollback_on takes error_rate"), fix.find("fail_on takes differs")) << fix;
+  EXPECT_NE(fix.find("fail_on takes differs"), std::string::npos) << fix;
 }
 
 }  // namespace

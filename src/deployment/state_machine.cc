@@ -29,8 +29,7 @@ absl::Status CheckFinal(const DeploymentStatus& s, const Event& event) {
                       (std::holds_alternative<Abort>(event) && s.aborted()) ||
                       (std::holds_alternative<Rollback>(event) && s.state == State::kRolledBack);
   if (repeat) return absl::OkStatus();
-  return Refuse("FINAL",
-                StrCat(DeploymentName(s.id), " has ended: it is ", DeploymentStateName(s.state)));
+  return Refuse("FINAL", StrCat("the deployment has ended: it is ", DeploymentStateName(s.state)));
 }
 
 }  // namespace

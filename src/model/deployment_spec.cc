@@ -30,6 +30,11 @@ constexpr std::array<std::string_view, 3> kQueuePolicyNames = {"wait", "replace"
 constexpr std::array<std::string_view, 3> kDeliveryNames = {"default", "durable", "volatile"};
 constexpr std::array<std::string_view, 2> kOnPoisonNames = {"hold", "skip"};
 
+// What takes which is the plan's to check; here it is not known yet.
+constexpr std::string_view kMetricFix =
+    "rollback_on takes error_rate, p99_latency, p95_latency, p50_latency, memory, cpu, error_ratio "
+    "and fuel_ratio; fail_on takes differs and fuel_ratio, and error_rate with history";
+
 template <typename Enum>
 std::string_view NameIn(std::span<const std::string_view> names, Enum value) {
   const auto index = static_cast<size_t>(value);
@@ -105,6 +110,10 @@ absl::StatusOr<double> ParseLimit(MetricKind metric, std::string_view text) {
     }
     case MetricKind::kMemory: {
       ASSIGN_OR_RETURN(const int64_t bytes, ParseSizeBytes(text));
+      if (bytes == 0) {
+        return WithFix(absl::InvalidArgumentError(StrCat(Quoted(text), " is no memory at all")),
+                       "write the most memory you accept, such as memory > 64Mi");
+      }
       return static_cast<double>(bytes);
     }
     case MetricKind::kCpu: {
@@ -185,7 +194,9 @@ absl::StatusOr<Condition> ParseCondition(std::string_view text) {
   const size_t op = text.find_first_of("<>=!");
   const std::string_view name = StripWhitespace(text.substr(0, op));
   Condition condition;
-  ASSIGN_OR_RETURN(condition.metric, ParseIn<MetricKind>(kMetricKindNames, name, "metric"));
+  const auto metric = ParseIn<MetricKind>(kMetricKindNames, name, "metric");
+  if (!metric.ok()) return WithFix(metric.status(), kMetricFix);
+  condition.metric = *metric;
   const std::string_view rest = op == std::string_view::npos ? "" : text.substr(op);
   if (rest.empty() || rest[0] != '>' || (rest.size() > 1 && rest[1] == '=')) {
     return WithFix(absl::InvalidArgumentError(

@@ -179,7 +179,13 @@ absl::StatusOr<MessagePtr> RouterImpl::Admit(Envelope envelope, bool wants_reply
   }
   auto table = tables_.Current();
   auto route = table->Find(std::string_view(envelope.receiver));
-  if (route == nullptr || route->closed) {
+  if (route != nullptr && route->closed) {
+    return WithFix(WithReason(absl::NotFoundError(
+                                  StrCat("the agent '", envelope.receiver, "' is being removed")),
+                              "NO_SUCH_AGENT"),
+                   "deploy it again once `caxton agent list` shows it no more");
+  }
+  if (route == nullptr) {
     const std::vector<std::string> names = table->Names();
     const std::string nearest = NearestName(envelope.receiver, names);
     absl::Status missing =

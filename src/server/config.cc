@@ -5,6 +5,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "caxton/api/listen_address.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/model/units.h"
@@ -76,7 +77,18 @@ absl::Status ReadConfigFile(const std::string& path, ServerConfig* config) {
   return absl::OkStatus();
 }
 
+// Where it cannot listen at all is said before anything is opened.
+absl::Status CheckAddresses(const ServerConfig& config) {
+  for (const auto& [flag, address] :
+       {std::pair("--listen", &config.listen), std::pair("--http", &config.http)}) {
+    const absl::Status loopback = api::CheckLoopback(*address);
+    if (!loopback.ok()) return Annotate(loopback, flag);
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Check(const ServerConfig& config) {
+  RETURN_IF_ERROR(CheckAddresses(config));
   if (config.time_scale < 1 || config.time_scale > kMaxTimeScale) {
     return absl::InvalidArgumentError(StrCat("--time-scale lies between 1 and ", kMaxTimeScale));
   }
@@ -102,6 +114,22 @@ absl::Status Check(const ServerConfig& config) {
   if (level != "debug" && level != "info" && level != "warn" && level != "error") {
     return absl::InvalidArgumentError(
         StrCat("--log-level is debug, info, warn or error, not '", level, "'"));
+  }
+  return absl::OkStatus();
+}
+
+// "--config ''" and "--config=" would be taken for "not given", or for the next word.
+absl::Status CheckNoEmptyValues(const std::vector<std::string>& args) {
+  for (size_t i = 0; i < args.size(); ++i) {
+    const std::string& word = args[i];
+    const bool equals = StartsWith(word, "--") && EndsWith(word, "=");
+    if (!equals && !word.empty()) continue;
+    const std::string name = equals   ? word.substr(0, word.size() - 1)
+                             : i == 0 ? std::string("an argument")
+                                      : args[i - 1];
+    return WithFix(
+        WithReason(absl::InvalidArgumentError(StrCat(name, " takes a value, not ''")), "USAGE"),
+        StrCat("give ", name, " a value, or leave it out"));
   }
   return absl::OkStatus();
 }
@@ -141,6 +169,7 @@ absl::StatusOr<ServerConfig> ParseServerConfig(const std::vector<std::string>& a
   auto* level = app.add_option("--log-level", "debug, info, warn or error")->type_name("LEVEL");
   std::vector<std::string> reversed(args.rbegin(), args.rend());
   try {
+    RETURN_IF_ERROR(CheckNoEmptyValues(args));
     app.parse(reversed);
   } catch (const CLI::CallForHelp&) {
     config.help = true;

@@ -256,6 +256,17 @@ TEST_F(Deployments, RemovedWhileOneIsUnderWayAnswersEverybody) {
   EXPECT_FALSE(server_.Get("dep-2").ok());
 }
 
+TEST_F(Deployments, WhatLooksLikeOneIsNoAgent) {
+  Direct(0);
+  EXPECT_TRUE(server_.Get("dep-1").ok());
+  for (const char* name : {"dep-0", "dep-01", "dep-17"}) {
+    EXPECT_EQ(ReasonOf(server_.Get(name).status()), "NO_SUCH_DEPLOYMENT") << name;
+  }
+  for (const char* name : {"dep-", "dep-x", "nobody"}) {
+    EXPECT_EQ(ReasonOf(server_.Get(name).status()), "NO_SUCH_AGENT") << name;
+  }
+}
+
 TEST_F(Deployments, WatchersSeeTransitionsUntilTheyLeave) {
   Direct(0);
   Canary(1);

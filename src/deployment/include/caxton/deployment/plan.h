@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -73,7 +74,12 @@ struct PlanContext {
 // revision serves is FAILED_PRECONDITION, reason NO_STABLE.
 absl::StatusOr<DeploymentPlan> ResolvePlan(const DeploymentSpec& spec, const PlanContext& context);
 
-// UNIMPLEMENTED for parts of a file outside the spec that are not carried out yet (state).
+// INVALID_ARGUMENT with a line for each fault of ResolvePlan, "FILENAME:LINE:COLUMN: what is
+// impossible"; without a place where it is not the file that says so.
+absl::Status CheckPlan(const DeploymentFile& file, std::string_view filename);
+
+// UNIMPLEMENTED for parts of a file that are not carried out yet: state, a fresh baseline, shared
+// workers.
 absl::Status CheckCarriedOut(const DeploymentFile& file);
 
 // "5% for 5m, 25% for 10m, 50% for 10m, full" ("full" where there are no stages).

@@ -125,6 +125,12 @@ struct RevisionOverrides {
 // `base` with `overrides` laid over it.
 void ApplyOverrides(const RevisionOverrides& overrides, Revision* base);
 
+// Where a file says something; both from 1.
+struct FilePlace {
+  int line = 0;
+  int column = 0;
+};
+
 // A whole deployment file.
 struct DeploymentFile {
   std::string agent, module, version;  // empty: not given
@@ -133,6 +139,11 @@ struct DeploymentFile {
   // `state: { on_rollback: ... }` as written; empty: not given. Plans refuse it until agents keep
   // state.
   std::string state_on_rollback;
+  bool fresh_baseline = false;  // `baseline: fresh`, refused likewise
+  bool shared_workers = false;  // `isolation: shared`, refused likewise
+  // Of the fields of `deployment` ("history") and the entries of its lists ("stages[2]"), for what
+  // is found wrong after reading; what no longer is the file's is taken out.
+  std::map<std::string, FilePlace> places;
 };
 
 void EncodeSpec(const DeploymentSpec& spec, std::string* out);
