@@ -12,6 +12,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/base/version.h"
 #include "caxton/cli/testing/fake_environment.h"
+#include "exit_code.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
 #include "fd_output.h"
