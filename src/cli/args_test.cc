@@ -14,6 +14,7 @@
 #include "caxton/cli/testing/fake_environment.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
+#include "exit_code.h"
 #include "fd_output.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
