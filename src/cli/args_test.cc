@@ -343,6 +343,7 @@ TEST(CommandLine, AServerHasAPortInRange) {
     EXPECT_THAT(fake.err(), HasSubstr("To fix: write HOST:PORT"));
     fake.variables["CAXTON_SERVER"] = address;
     EXPECT_EQ(fake.Run({"agent", "list"}), 2) << address;
+    EXPECT_EQ(fake.Run({"version"}), 0) << "it needs no server";
     fake.variables.clear();
   }
   for (const char* address : {"127.0.0.1:65535", "[::1]:1", "unix:/run/caxton", "dns:///host:1"}) {
