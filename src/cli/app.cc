@@ -52,7 +52,9 @@ absl::Status ApplyGlobals(const CLI::App& app, const GlobalFlags& flags, Context
   globals.server = flags.server;
   if (globals.server.empty()) globals.server = context->environment.getenv("CAXTON_SERVER");
   if (globals.server.empty()) globals.server = kDefaultServer;
-  RETURN_IF_ERROR(CheckServerAddress(globals.server));
+  if (!context->offline || !flags.server.empty()) {
+    RETURN_IF_ERROR(CheckServerAddress(globals.server));
+  }
   globals.output = flags.output == "json"   ? OutputFormat::kJson
                    : flags.output == "yaml" ? OutputFormat::kYaml
                                             : OutputFormat::kTable;
@@ -72,6 +74,7 @@ void AddCompletion(CLI::App* app, Context* context) {
   CLI::App* completion = app->add_subcommand("completion", "Completion script of a shell");
   completion->add_option("shell", *shell, "bash, zsh or fish");
   completion->callback([=] {
+    context->offline = true;
     context->action = [=]() -> absl::StatusOr<ExitCode> {
       ASSIGN_OR_RETURN(const std::string script, CompletionScript(*app, *shell));
       context->printer().Text(script);
@@ -84,6 +87,7 @@ void AddCompletion(CLI::App* app, Context* context) {
 void AddVersion(CLI::App* app, Context* context) {
   app->set_version_flag("--version", StrCat("caxton ", Version()));
   app->add_subcommand("version", "The version of this program")->callback([context] {
+    context->offline = true;
     context->action = [context]() -> absl::StatusOr<ExitCode> {
       const Printer printer = context->printer();
       if (printer.structured()) {

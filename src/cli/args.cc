@@ -135,7 +135,8 @@ std::vector<std::string> SplitEmptyValues(const CLI::App& root,
         StartsWith(word, "-") ? FindOption(app, word.substr(0, equals)) : nullptr;
     const bool takes_value = option != nullptr && option->get_items_expected_min() > 0;
     if (takes_value && equals + 1 == word.size()) {
-      out.insert(out.end(), {word.substr(0, equals), ""});
+      out.push_back(word.substr(0, equals));
+      out.emplace_back();
       continue;
     }
     out.push_back(word);

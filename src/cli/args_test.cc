@@ -15,6 +15,7 @@
 #include "exit_code.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
+#include "exit_code.h"
 #include "fd_output.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -345,6 +346,7 @@ TEST(CommandLine, AServerHasAPortInRange) {
     EXPECT_THAT(fake.err(), HasSubstr("To fix: write HOST:PORT"));
     fake.variables["CAXTON_SERVER"] = address;
     EXPECT_EQ(fake.Run({"agent", "list"}), 2) << address;
+    EXPECT_EQ(fake.Run({"version"}), 0) << "it needs no server";
     fake.variables.clear();
   }
   for (const char* address : {"127.0.0.1:65535", "[::1]:1", "unix:/run/caxton", "dns:///host:1"}) {

@@ -357,7 +357,8 @@ TEST_F(ClientTest, RedrawsInATerminalOnlyAndNotWithNoColor) {
   EXPECT_EQ(Deploy(), 0);
   EXPECT_THAT(fake_.err(), HasSubstr("\x1b["));
   for (const auto& [name, value] : {std::pair("NO_COLOR", "1"), std::pair("TERM", "dumb")}) {
-    fake_.variables = {{name, value}};
+    fake_.variables.clear();
+    fake_.variables[name] = value;
     deployments_.watches = {{At(v1::VALIDATING, "validate"), At(v1::RUNNING)}};
     EXPECT_EQ(Deploy(), 0);
     EXPECT_THAT(fake_.err(), Not(HasSubstr("\x1b")));

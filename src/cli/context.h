@@ -26,6 +26,7 @@ struct Context {
 
   const Environment& environment;
   GlobalOptions globals;
+  bool offline = false;  // the chosen command needs no server: CAXTON_SERVER is not looked at
   // Set by the chosen command; what it returns becomes the exit status, an error is printed.
   std::function<absl::StatusOr<ExitCode>()> action;
 

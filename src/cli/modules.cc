@@ -188,6 +188,7 @@ void AddModuleCommands(CLI::App* agent, Context* context) {
   validate->add_option("--against", *against,
                        "Agent: let the server compare it with what is live there");
   validate->callback([=] {
+    context->offline = against->empty();
     context->action = [=] {
       return against->empty() ? RunReport(context, "--validate", *path)
                               : ValidateAgainst(context, *path, *against);
@@ -202,7 +203,10 @@ void AddModuleCommands(CLI::App* agent, Context* context) {
                    "The manifest: YAML where its name ends so, else JSON")
       ->required();
   package->add_option("-o,--out", flags->output, "Where the result goes")->required();
-  package->callback([=] { context->action = [=] { return Package(context, *flags); }; });
+  package->callback([=] {
+    context->offline = true;
+    context->action = [=] { return Package(context, *flags); };
+  });
 }
 
 }  // namespace caxton::cli

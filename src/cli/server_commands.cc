@@ -108,6 +108,7 @@ void AddServerCommands(CLI::App* app, Context* context) {
   start->set_help_flag();
   start->prefix_command();
   start->callback([context, start] {
+    context->offline = true;
     context->action = [context, start]() -> absl::StatusOr<ExitCode> {
       return static_cast<ExitCode>(context->environment.hooks.start_server(start->remaining()));
     };

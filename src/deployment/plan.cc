@@ -373,7 +373,7 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
   plan_.promote = spec_.promote;
   CheckSizes();
   if (spec_.preview) AddPreviewStage(0, true);
-  if (faults_.empty()) TakeStages();
+  if (spec_.stages.size() <= kMaxStages) TakeStages();
   TakeCompare();
   TakeShadow();
   TakeHistory();

@@ -264,7 +264,7 @@ TEST(DeploymentFile, ImpossiblePlansHaveTheirPlace) {
       {"deployment:\n  cleanup: 5s\n  stages:\n    - full: 100%\n    - cleanup: 3s\n",
        "d.yaml:5:7: cleanup is given"},
       {"deployment: { rollback_on: [ error_rate > 1%, differs > 1% ] }",
-       "d.yaml:1:46: differs is what"},
+       "d.yaml:1:47: differs is what"},
       {"deployment: { strategy: shadow, compare: [ x ] }", "d.yaml:1:44: compare names 'x'"},
       {"deployment: { strategy: shadow, fail_on: [ cpu > 1 ] }", "d.yaml:1:44: fail_on names cpu"},
       {"deployment: { strategy: shadow, duration: 0s }", "d.yaml:1:43: a shadow of 0s"},

@@ -123,6 +123,7 @@ class BadFiles(harness.CaxtonTest):
         result = self.run_cli("deploy", example("greeter-2"), "--name", "greeter", "--stages",
                               "50:5m,25:5m")
         self.assertEqual(result.code, USAGE, str(result))
+        self.deploy_file("deployment:\n  strategy: canary\n  stages: [{canary: 100%}]\n", USAGE, ["3:11", "full"])
 
     def test_names(self):
         self.server()

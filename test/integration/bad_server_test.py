@@ -51,7 +51,10 @@ class BadServer(harness.CaxtonTest):
     def test_only_loopback(self):
         server = self.server(start=False)
         server.grpc = "0.0.0.0:0"
-        self.does_not_start(server, "loopback")
+        error = self.does_not_start(server, "loopback", "Reason: NOT_CARRIED_OUT", "To fix: ")
+        self.assertEqual(error.code, harness.REFUSED)
+        server.grpc = "foo"
+        self.assertEqual(self.does_not_start(server, "--listen", "'foo' is no address").code, harness.USAGE)
 
     def test_time_scale_needs_dev(self):
         self.does_not_start(self.server("--time-scale", "60", start=False), "--dev")
