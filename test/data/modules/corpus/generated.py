@@ -15,8 +15,8 @@ MODULE_BYTES = 64 << 20      # kMaxModuleBytes
 MANIFEST_BYTES = 64 << 10    # kMaxManifestBytes
 MANIFEST_DEPTH = 32          # kMaxManifestDepth
 BR_TABLE_TARGETS = 65_000    # somewhat less than the engine takes
-FUNCTION_BYTES = 7_500_000   # the same
-LOCALS = 49_000              # the same
+FUNCTION_BYTES = 2_500_000   # of 7.6 MB that it takes
+LOCALS = 49_000              # of 50 000 that it takes
 
 HEADER = b"\0asm\1\0\0\0"
 I32 = b"\x7f"
@@ -145,50 +145,50 @@ def manifest_twice():
     return agent(custom(b"caxton.manifest", b"{}") * 2)
 
 
-# ---- compile bombs
-
-
-def bomb_one_function():
-    """One function, about as long as the engine takes: multiplications, one after the other."""
-    line = GET_0 + CONST + leb(123) + MUL + SET_0
-    return agent(functions=[function(line * (FUNCTION_BYTES // len(line)) + GET_0)])
-
-
-def bomb_tiny_functions():
-    """A hundred thousand functions."""
-    return agent(functions=[function(GET_0 + CONST + b"\1" + ADD)] * 100_000)
+# ---- compile bombs: what is not linear in the module's size, or is large when compiled
 
 
 def bomb_nesting():
-    """Fifty thousand blocks, each in the one before, with a way out of each."""
+    """Fifty thousand blocks, each in the one before, with a way out of each: a minute and more."""
     depth = 50_000
     return agent(functions=[function((BLOCK + GET_0 + BR_IF + b"\0") * depth + END * depth + GET_0)])
 
 
 def bomb_nested_loops():
-    """Five thousand loops, each in the one before, with a jump to the outermost."""
-    depth = 5_000
+    """Ten thousand loops, each in the one before, with a jump to the outermost: gigabytes."""
+    depth = 10_000
     loops = b"".join(LOOP + GET_0 + BR_IF + leb(i) for i in range(depth))
     return agent(functions=[function(loops + END * depth + GET_0)])
 
 
+def bomb_one_function():
+    """One function of 2.5 MB, multiplications one after the other: more than a gigabyte."""
+    line = GET_0 + CONST + leb(123) + MUL + SET_0
+    return agent(functions=[function(line * (FUNCTION_BYTES // len(line)) + GET_0)])
+
+
+def bomb_tiny_functions():
+    """Twenty thousand functions."""
+    return agent(functions=[function(GET_0 + CONST + b"\1" + ADD)] * 20_000)
+
+
 def bomb_br_table():
-    """Twenty functions with tables of 65 000 jumps, each with targets of its own."""
+    """Ten functions with tables of 65 000 jumps to a thousand targets."""
     depth = 1_000
     targets = vector([leb(i % depth) for i in range(BR_TABLE_TARGETS)])
     code = BLOCK * depth + GET_0 + BR_TABLE + targets + b"\0" + END * depth + GET_0
-    return agent(functions=[function(code)] * 20)
+    return agent(functions=[function(code)] * 10)
 
 
 def bomb_locals():
-    """A hundred functions, each with about as many locals as the engine takes, all alive."""
+    """A hundred functions, each with about as many locals as the engine takes, a thousand of them set."""
     code = b"".join(GET_0 + b"\x21" + leb(i) for i in range(1, LOCALS, 50)) + GET_0
     return agent(functions=[function(code, [(LOCALS, I32)])] * 100)
 
 
 def bomb_values():
-    """Twenty thousand values on the stack at once."""
-    count = 20_000
+    """Five thousand values on the stack at once."""
+    count = 5_000
     values = b"".join(GET_0 + CONST + leb(64 + i) + MUL for i in range(count))
     return agent(functions=[function(values + ADD * (count - 1))])
 
@@ -222,10 +222,10 @@ MODULES = {
     "manifest-bomb": manifest_bomb,
     "manifest-too-large": lambda: (module(AGENT), b"{}".ljust(MANIFEST_BYTES + 1)),
     "manifest-twice": manifest_twice,
-    "bomb-one-function": bomb_one_function,
-    "bomb-tiny-functions": bomb_tiny_functions,
     "bomb-nesting": bomb_nesting,
     "bomb-nested-loops": bomb_nested_loops,
+    "bomb-one-function": bomb_one_function,
+    "bomb-tiny-functions": bomb_tiny_functions,
     "bomb-br-table": bomb_br_table,
     "bomb-locals": bomb_locals,
     "bomb-values": bomb_values,
