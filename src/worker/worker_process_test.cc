@@ -69,7 +69,9 @@ Compiled Compile(int module_fd, const ipc::CompileCommand& command = {},
   for (char phase = 0; !recent.empty() && phase < trying; std::this_thread::yield()) {
     const std::string so_far = *platform::ReadFd(report.get(), kMaxOutputBytes);
     phase = so_far.empty() ? '\0' : so_far[0];
-    if (phase == trying) EXPECT_TRUE(platform::KillChild(*child, SIGKILL).ok());
+    if (phase == trying) {
+      EXPECT_TRUE(platform::KillChild(*child, SIGKILL).ok());
+    }
   }
   const auto ended = platform::WaitChild(*child, kPatienceMs);
   EXPECT_TRUE(ended.ok() && ended->has_value());
