@@ -29,7 +29,11 @@ namespace {
 namespace fs = std::filesystem;
 using supervisor::RevisionWorkers;
 using supervisor::Supervisor;
+using ::testing::AllOf;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::SizeIs;
+using ::testing::StartsWith;
 
 class Ledger final : public supervisor::StepSink {
  public:
@@ -149,13 +153,7 @@ class RealWorkerTest : public ::testing::Test {
     auto identity = supervisor::AskWorkerIdentity(CAXTON_WORKER);
     CAXTON_ASSERT(identity.ok(), std::string(identity.status().message()));
     engine_key_ = identity->EngineKey();
-    validator_ = *StartValidator(
-        {.worker_path = CAXTON_WORKER, .engine_key = engine_key_, .init_limit_ms = 500},
-        {.clock = &clock_,
-         .artifacts = artifacts_.get(),
-         .cgroups = cgroups_.get(),
-         .log = &log_,
-         .metrics = &metrics_});
+    Start({.worker_path = CAXTON_WORKER, .engine_key = engine_key_, .init_limit_ms = 500});
     revision_.agent = "greeter";
     revision_.ref = {AgentId(1), RevisionNumber(7)};
   }
@@ -165,19 +163,25 @@ class RealWorkerTest : public ::testing::Test {
     validator_.reset();
     fs::remove_all(root_);
   }
+  void Start(const ValidatorOptions& options) {
+    validator_ = *StartValidator(options, {.clock = &clock_,
+                                           .artifacts = artifacts_.get(),
+                                           .cgroups = cgroups_.get(),
+                                           .log = &log_,
+                                           .metrics = &metrics_});
+  }
   absl::StatusOr<ValidationReport> Validate(const std::string& wasm) {
     const auto digest = artifacts_->PutModule(wasm);
     if (!digest.ok()) return digest.status();
     revision_.module = *digest;
     Notification done;
     absl::StatusOr<ValidationReport> answer = absl::UnknownError("not called");
-    validator_->Validate(
-        revision_,
-        {.limit_ns = 60 * kNanosPerSecond, .surroundings = surroundings_, .recent = recent_},
-        [&](absl::StatusOr<ValidationReport> report) {
-          answer = std::move(report);
-          done.Notify();
-        });
+    validator_->Validate(revision_,
+                         {.limit_ns = limit_ns_, .surroundings = surroundings_, .recent = recent_},
+                         [&](absl::StatusOr<ValidationReport> report) {
+                           answer = std::move(report);
+                           done.Notify();
+                         });
     done.WaitForNotification();
     return answer;
   }
@@ -249,6 +253,7 @@ class RealWorkerTest : public ::testing::Test {
   std::unique_ptr<Supervisor> supervisor_;
   std::shared_ptr<RevisionWorkers> workers_;
   Revision revision_;
+  int64_t limit_ns_ = 60 * kNanosPerSecond;
   std::vector<std::string> recent_;
   Surroundings surroundings_;
 };
@@ -378,6 +383,46 @@ TEST_F(RealWorkerTest, BadModulesAreRefusedWithAReason) {
   EXPECT_TRUE(absl::IsResourceExhausted(Validate(std::string(kMaxModuleBytes + 1, 'x')).status()));
   // Nothing of it harmed the next one.
   EXPECT_TRUE(Validate(echo)->ok());
+}
+
+// The finding that ended the compilation of a bomb of the corpus; how fast the machine is decides
+// nothing: each bomb needs many times what it is given.
+class CompileBombTest : public RealWorkerTest {
+ protected:
+  // The memory one takes four seconds of a processor; so that a busy machine gives it that.
+  CompileBombTest() { limit_ns_ = 120 * kNanosPerSecond; }
+  std::string WhatEnded(const std::string& bomb) {
+    const auto report = Validate(ReadAll(StrCat(CAXTON_CORPUS, "/", bomb, ".wasm")));
+    if (!report.ok()) return report.status().ToString();
+    EXPECT_FALSE(report->ok());
+    EXPECT_EQ(report->stages[0].outcome, StageOutcome::kFailed);
+    EXPECT_EQ(report->stages[1].outcome, StageOutcome::kNotRun);
+    const std::vector<Finding>& findings = report->stages[0].findings;
+    EXPECT_THAT(findings, SizeIs(1));
+    if (findings.empty()) return "nothing";
+    EXPECT_THAT(findings[0].fix, HasSubstr("make the module smaller"));
+    return StrCat(findings[0].code, ": ", findings[0].message);
+  }
+};
+
+TEST_F(CompileBombTest, IsEndedByTheLimitOfWallTime) {
+  limit_ns_ = 3 * kNanosPerSecond;
+  EXPECT_EQ(WhatEnded("bomb-nesting"),
+            "VALIDATION_TIMEOUT: validation was ended after 3000 ms while compiling it to native "
+            "code");
+}
+
+TEST_F(CompileBombTest, IsEndedByTheLimitOfProcessorTime) {
+  Start({.worker_path = CAXTON_WORKER, .engine_key = engine_key_, .cpu_limit_seconds = 1});
+  EXPECT_EQ(WhatEnded("bomb-nesting"),
+            "VALIDATION_TIMEOUT: validation used more than 1 s of CPU time while compiling it to "
+            "native code");
+}
+
+TEST_F(CompileBombTest, IsEndedByTheLimitOfMemory) {
+  EXPECT_THAT(WhatEnded("bomb-nested-loops"),
+              AllOf(StartsWith("VALIDATION_MEMORY: validation needed more than"),
+                    EndsWith("MiB of memory while compiling it to native code")));
 }
 
 }  // namespace

@@ -80,14 +80,16 @@ absl::StatusOr<platform::JailReport> EnterJailFor(bool jail, int first_closed_fd
 }
 
 absl::Status LimitResources(int64_t data_bytes, int64_t cpu_seconds) {
-  const auto set = [](int resource, int64_t value) {
-    const rlimit limit{static_cast<rlim_t>(value), static_cast<rlim_t>(value)};
+  const auto set = [](int resource, int64_t value, int64_t grace = 0) {
+    const rlimit limit{static_cast<rlim_t>(value), static_cast<rlim_t>(value + grace)};
     return ::setrlimit(static_cast<__rlimit_resource>(resource), &limit) == 0
                ? absl::OkStatus()
                : ErrnoStatus(errno, "setting a resource limit");
   };
   RETURN_IF_ERROR(set(RLIMIT_DATA, data_bytes));
-  RETURN_IF_ERROR(set(RLIMIT_CPU, cpu_seconds));
+  // At the soft limit comes SIGXCPU, which says what it was; at the hard one SIGKILL, which
+  // does not.
+  RETURN_IF_ERROR(set(RLIMIT_CPU, cpu_seconds, kCpuGraceSeconds));
   return set(RLIMIT_CORE, 0);
 }
 

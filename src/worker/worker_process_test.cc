@@ -236,6 +236,21 @@ TEST(WorkerProcessTest, TooLittleMemoryEndsTheChildInAKnownPhase) {
   EXPECT_LE(compiled.phase(), ipc::CompilePhase::kCompiling);
 }
 
+TEST(WorkerProcessTest, TooLittleProcessorTimeIsToldBySigxcpu) {
+  // Fifty thousand blocks, each in the one before, take more than a minute.
+  std::string wat = "(module (memory (export \"memory\") 1) (func (param i32)";
+  for (int i = 0; i < 50'000; ++i) wat += " block local.get 0 br_if 0";
+  for (int i = 0; i < 50'000; ++i) wat += " end";
+  wat += R"()
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 8))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))";
+  ipc::CompileCommand command;
+  command.cpu_limit_seconds = 1;
+  const Compiled compiled = CompileBytes(*wasm::Engine::WatToWasm(wat), command);
+  EXPECT_EQ(compiled.status.signal, SIGXCPU) << compiled.status.ToString();
+  EXPECT_EQ(compiled.phase(), ipc::CompilePhase::kCompiling);
+}
+
 // Runs the program on a file with its output caught.
 std::pair<platform::ExitStatus, std::string> RunOnFiles(std::vector<std::string> arguments) {
   const auto output = *platform::CreateMemfd("output", 0);

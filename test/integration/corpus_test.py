@@ -9,8 +9,8 @@ import harness
 from harness import DONE, REJECTED
 
 AT_ONCE = 2
-# The child is ended after 30 s (kValidateLimitMs in src/worker); the rest is ours.
-LIMIT_SECONDS = 35
+# The child is ended after 30 s (kValidateLimitMs in src/worker); the rest is ours, and a busy machine's.
+LIMIT_SECONDS = 60
 
 
 class Corpus(harness.CaxtonTest):
@@ -19,15 +19,15 @@ class Corpus(harness.CaxtonTest):
         started = time.monotonic()
         result = self.run_cli("agent", "validate", corpus.path(row), "--output", "json")
         took = time.monotonic() - started
-        code = REJECTED if row.severity == "error" else DONE
-        faults = [] if result.code == code else [f"exit {result.code}, not {code}"]
+        codes = {"error": [REJECTED], "ends": [DONE, REJECTED]}.get(row.severity, [DONE])
+        faults = [] if result.code in codes else [f"exit {result.code}, not {codes}"]
         if took > LIMIT_SECONDS:
             faults.append(f"took {took:.1f} s")
         try:
             report = result.json()
             stages = [(name, stage["result"]) for name, stage in report["stages"].items()]
             faults += corpus.lacks(row, stages, report["findings"])
-            if report["ok"] != (code == DONE):
+            if report["ok"] != (result.code == DONE):
                 faults.append(f"ok is {report['ok']}")
             faults += [f"stage {name} does not say why it did not run"
                        for name, stage in report["stages"].items()

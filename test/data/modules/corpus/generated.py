@@ -14,9 +14,15 @@ AGENT = MEMORY + ALLOC + HANDLE
 MODULE_BYTES = 64 << 20      # kMaxModuleBytes
 MANIFEST_BYTES = 64 << 10    # kMaxManifestBytes
 MANIFEST_DEPTH = 32          # kMaxManifestDepth
+BR_TABLE_TARGETS = 65_000    # somewhat less than the engine takes
+FUNCTION_BYTES = 2_500_000   # of 7.6 MB that it takes
+LOCALS = 49_000              # of 50 000 that it takes
 
 HEADER = b"\0asm\1\0\0\0"
-END = b"\x0b"
+I32 = b"\x7f"
+BLOCK, LOOP, END = b"\x02\x40", b"\x03\x40", b"\x0b"
+BR_IF, BR_TABLE = b"\x0d", b"\x0e"
+GET_0, SET_0, CONST, ADD, MUL = b"\x20\0", b"\x21\0", b"\x41", b"\x6a", b"\x6c"
 
 
 def module(*fields):
@@ -48,21 +54,22 @@ def vector(items):
     return leb(len(items)) + b"".join(items)
 
 
-def function(code):
-    """A body without locals."""
-    body = b"\0" + code + END
+def function(code, locals=()):
+    """A body: `locals` are pairs of a number and a type's byte."""
+    body = vector([leb(count) + type for count, type in locals]) + code + END
     return leb(len(body)) + body
 
 
-def agent(after=b"", exports_before=()):
-    """The least an agent is, as bytes; `after`: sections at its end."""
+def agent(after=b"", exports_before=(), functions=()):
+    """The least an agent is, as bytes. `functions`: more bodies, of type (i32) -> i32; `after`:
+    sections at its end."""
     types = [b"\x60\1\x7f\1\x7f", b"\x60\2\x7f\x7f\1\x7f"]
     bodies = [function(b"\x41\x80\x80\4"), function(b"\x41\0")]
     exports = list(exports_before) + [named(b"memory") + b"\2\0", named(b"agent_alloc") + b"\0\0",
                                       named(b"handle_message") + b"\0\1"]
-    return (HEADER + section(1, vector(types)) + section(3, b"\2\0\1") +
+    return (HEADER + section(1, vector(types)) + section(3, vector([b"\0", b"\1"] + [b"\0"] * len(functions))) +
             section(5, b"\1\0\x20") + section(7, vector(exports)) +
-            section(10, vector(bodies)) + after)
+            section(10, vector(bodies + list(functions))) + after)
 
 
 # ---- good
@@ -138,6 +145,54 @@ def manifest_twice():
     return agent(custom(b"caxton.manifest", b"{}") * 2)
 
 
+# ---- compile bombs: what is not linear in the module's size, or is large when compiled
+
+
+def bomb_nesting():
+    """Fifty thousand blocks, each in the one before, with a way out of each: a minute and more."""
+    depth = 50_000
+    return agent(functions=[function((BLOCK + GET_0 + BR_IF + b"\0") * depth + END * depth + GET_0)])
+
+
+def bomb_nested_loops():
+    """Ten thousand loops, each in the one before, with a jump to the outermost: gigabytes."""
+    depth = 10_000
+    loops = b"".join(LOOP + GET_0 + BR_IF + leb(i) for i in range(depth))
+    return agent(functions=[function(loops + END * depth + GET_0)])
+
+
+def bomb_one_function():
+    """One function of 2.5 MB, multiplications one after the other: more than a gigabyte."""
+    line = GET_0 + CONST + leb(123) + MUL + SET_0
+    return agent(functions=[function(line * (FUNCTION_BYTES // len(line)) + GET_0)])
+
+
+def bomb_tiny_functions():
+    """Twenty thousand functions."""
+    return agent(functions=[function(GET_0 + CONST + b"\1" + ADD)] * 20_000)
+
+
+def bomb_br_table():
+    """Ten functions with tables of 65 000 jumps to a thousand targets."""
+    depth = 1_000
+    targets = vector([leb(i % depth) for i in range(BR_TABLE_TARGETS)])
+    code = BLOCK * depth + GET_0 + BR_TABLE + targets + b"\0" + END * depth + GET_0
+    return agent(functions=[function(code)] * 10)
+
+
+def bomb_locals():
+    """A hundred functions, each with about as many locals as the engine takes, a thousand of them set."""
+    code = b"".join(GET_0 + b"\x21" + leb(i) for i in range(1, LOCALS, 50)) + GET_0
+    return agent(functions=[function(code, [(LOCALS, I32)])] * 100)
+
+
+def bomb_values():
+    """Five thousand values on the stack at once."""
+    count = 5_000
+    values = b"".join(GET_0 + CONST + leb(64 + i) + MUL for i in range(count))
+    return agent(functions=[function(values + ADD * (count - 1))])
+
+
 MODULES = {
     "good-large-names": good_large_names,
     "good-damaged-names": good_damaged_names,
@@ -167,4 +222,11 @@ MODULES = {
     "manifest-bomb": manifest_bomb,
     "manifest-too-large": lambda: (module(AGENT), b"{}".ljust(MANIFEST_BYTES + 1)),
     "manifest-twice": manifest_twice,
+    "bomb-nesting": bomb_nesting,
+    "bomb-nested-loops": bomb_nested_loops,
+    "bomb-one-function": bomb_one_function,
+    "bomb-tiny-functions": bomb_tiny_functions,
+    "bomb-br-table": bomb_br_table,
+    "bomb-locals": bomb_locals,
+    "bomb-values": bomb_values,
 }

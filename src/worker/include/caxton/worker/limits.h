@@ -27,6 +27,8 @@ inline constexpr int64_t kInspectCpuLimitSeconds = 60;
 inline constexpr int kValidateLimitMs = 30'000;
 inline constexpr int64_t kValidateDataLimitBytes = (int64_t{1} << 30) + kDefaultAgentMemoryBytes;
 inline constexpr int64_t kValidateCpuLimitSeconds = 120;
+// Between SIGXCPU and SIGKILL, for whoever does not end at the first.
+inline constexpr int64_t kCpuGraceSeconds = 5;
 inline constexpr size_t kValidateCodeLimitBytes = size_t{1} << 30;
 // Pool slots beside the prepared ones: the instance that runs, and one that is being dropped.
 inline constexpr uint32_t kExtraSlots = 2;
