@@ -10,7 +10,7 @@ import socket
 import subprocess
 
 import harness
-from harness import REFUSED, UNREACHABLE, example
+from harness import REFUSED, UNREACHABLE, USAGE, example
 
 RESERVE_MIB = 512  # what the journal keeps free
 
@@ -52,9 +52,9 @@ class BadServer(harness.CaxtonTest):
         server = self.server(start=False)
         server.grpc = "0.0.0.0:0"
         error = self.does_not_start(server, "loopback", "Reason: NOT_CARRIED_OUT", "To fix: ")
-        self.assertEqual(error.code, harness.REFUSED)
+        self.assertEqual(error.code, REFUSED)
         server.grpc = "foo"
-        self.assertEqual(self.does_not_start(server, "--listen", "'foo' is no address").code, harness.USAGE)
+        self.assertEqual(self.does_not_start(server, "--listen", "'foo' is no address").code, USAGE)
 
     def test_time_scale_needs_dev(self):
         self.does_not_start(self.server("--time-scale", "60", start=False), "--dev")
