@@ -12,7 +12,6 @@
 #include "caxton/base/strings.h"
 #include "caxton/base/version.h"
 #include "caxton/cli/testing/fake_environment.h"
-#include "exit_code.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
 #include "exit_code.h"
@@ -56,6 +55,7 @@ TEST(Plan, FlagsWinOverTheFile) {
                                          "  strategy: canary\n"
                                          "  stages:\n"
                                          "    - canary: { weight: 5%, for: 5m, min_samples: 10 }\n"
+                                         "    - full: 100%\n"
                                          "  rollback_on: [ error_rate > 1% ]\n"
                                          "settings: { greeting: hello, name: you }\n");
   ASSERT_TRUE(files.ok()) << files.status();
@@ -65,7 +65,7 @@ TEST(Plan, FlagsWinOverTheFile) {
   EXPECT_EQ(plan->module_path, "conf/greeter.wasm");
   EXPECT_EQ(request.version(), "2.0.0");
   EXPECT_EQ(request.spec().strategy(), v1::CANARY);
-  ASSERT_EQ(request.spec().stages_size(), 1);
+  ASSERT_EQ(request.spec().stages_size(), 2);
   EXPECT_EQ(request.spec().stages(0).weight(), "5%");
   EXPECT_EQ(request.spec().stages(0).duration().seconds(), 300);
   EXPECT_EQ(request.spec().stages(0).min_samples(), 10);
