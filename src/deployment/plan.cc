@@ -78,7 +78,7 @@ int Rank(StageKind kind) {
 }
 
 int64_t Resolver::Scaled(int64_t duration_ns) const {
-  if (context_.time_scale == 1) return duration_ns;
+  if (context_.time_scale <= 1) return duration_ns;  // below 1 is a fault of its own
   return std::max(duration_ns / context_.time_scale, kMinStageNs);
 }
 
