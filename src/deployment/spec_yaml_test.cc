@@ -193,7 +193,7 @@ TEST(DeploymentFile, WrongValues) {
                            "resources: { instances: 65 }",
                            "resources: { instances: 0 }",
                            "resources: { memory: 1Ki }",
-                           "resources: { isolation: shared }",
+                           "resources: { isolation: none }",
                            "resources: { deadline: 1h }",
                            "delivery: { mode: default }",
                            "delivery: { max_attempts: 0 }",
