@@ -37,12 +37,15 @@ class PublishedFiles(harness.CaxtonTest):
         self.assertEqual(self.request("greeter", "Ada"), "Hello, Ada! (greeter 1)")
 
     def test_canary(self):
-        # A machine that stalls for 100 ms in several seconds may fail p99_latency, and nothing else.
-        deployment = self.deploy_file("canary.yaml", scale="60", codes=[DONE, ROLLED_BACK])
-        if deployment["state"] == "ROLLED_BACK":
-            self.assertIn("p99_latency", deployment["verdict"]["reason"])
+        # A machine that stalls for 100 ms in several seconds may fail p99_latency, or leave it
+        # undecided, and nothing else.
+        deployment = self.deploy_file("canary.yaml", scale="60",
+                                      codes=[DONE, ROLLED_BACK, INCONCLUSIVE])
+        if deployment["state"] == "RUNNING":
+            self.assertFalse(deployment.get("paused"))
         else:
-            self.assertEqual(deployment["state"], "RUNNING")
+            self.assertIn(deployment["state"], ("ROLLED_BACK", "DEPLOYING"))
+            self.assertIn("p99_latency", deployment["verdict"]["reason"])
         conditions = {t["condition"] for t in deployment["verdict"]["tests"]}
         self.assertEqual(conditions,
                          {"error_rate > 1%", "p99_latency > 100ms", "error_ratio > 1"})
