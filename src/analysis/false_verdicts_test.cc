@@ -112,6 +112,9 @@ struct FuelLoad {
   double factor = 1;       // of the candidate's cost
   double late_factor = 1;  // of everybody's, from the third stage on
   bool by_key = false;     // keys differ in cost, a thousand of them, unlike popular
+  double dear_share = 0;   // of all messages: those cost `dear` times as much
+  double dear = 1;         // on the candidate
+  double dear_stable = 1;  // on stable
 };
 
 // The evidence of fuel_ratio > 1.2 at its highest, over the default stages at 10 messages a second.
@@ -130,7 +133,10 @@ double HighestFuelEvidence(const FuelLoad& load, uint64_t seed) {
       o.arm = o.key_hash % 1'000'000 < weight ? Arm::kCandidate : Arm::kStable;
       SeededRandom key_cost(key * 99);
       const double cost = load.by_key ? Exponential(key_cost, 1e5) : Exponential(random, 1e5);
-      const double late = weight >= 500'000 ? load.late_factor : 1;
+      double late = weight >= 500'000 ? load.late_factor : 1;
+      if (load.dear_share > 0 && Share(random) < load.dear_share) {
+        late *= o.arm == Arm::kCandidate ? load.dear : load.dear_stable;
+      }
       o.fuel =
           static_cast<uint64_t>(cost * late * (o.arm == Arm::kCandidate ? load.factor : 1) + 1000);
       fuel.Add(o);
@@ -149,6 +155,21 @@ TEST(FuelRatio, ACostlyHourIsNotACostlyVersion) {
 TEST(FuelRatio, ACostlyKeyIsNotACostlyVersion) {
   for (uint64_t seed = 0; seed < kRuns; ++seed) {
     EXPECT_LT(HighestFuelEvidence({.by_key = true}, seed), std::log(100)) << seed;
+  }
+}
+
+TEST(FuelRatio, CostlyMessagesAreNotACostlyVersion) {
+  for (uint64_t seed = 0; seed < kRuns; ++seed) {
+    const FuelLoad load{.dear_share = 0.05, .dear = 1000, .dear_stable = 1000};
+    EXPECT_LT(HighestFuelEvidence(load, seed), std::log(100)) << seed;
+  }
+}
+
+// Few messages, by far: the mean is known badly, and still there is no doubt.
+TEST(FuelRatio, AVersionThatIsCostlyForAFewMessagesIs) {
+  for (uint64_t seed = 0; seed < kRuns; ++seed) {
+    const FuelLoad load{.dear_share = 0.05, .dear = 1000};
+    EXPECT_GE(HighestFuelEvidence(load, seed), std::log(100)) << seed;
   }
 }
 

@@ -9,10 +9,11 @@
 //   * a costly hour. As the weights rise, the candidate has most of its runs late and stable early.
 //     Means are therefore compared at the same weight only, where both arms have the same share of
 //     every second, and the excesses are added up.
-// The evidence is Robbins' normal mixture over the excess, valid for large samples however often
-// one looks (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, 2024: asymptotic confidence sequences).
-// It says nothing until both arms have kMinFuelRuns good runs in kMinFuelGroups effective groups:
-// with few keys nobody can tell a costly version from a costly key. A value; one thread at a time.
+// The evidence is Robbins' normal mixture over excesses of several sizes, valid for large samples
+// however often one looks (Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas, 2024: asymptotic
+// confidence sequences). It says nothing until both arms have kMinFuelRuns good runs in
+// kMinFuelGroups effective groups: with few keys nobody can tell a costly version from a costly
+// key. A value; one thread at a time.
 #pragma once
 
 #include <array>
