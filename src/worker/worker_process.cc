@@ -10,6 +10,7 @@
 #include "caxton/base/strings.h"
 #include "caxton/platform/memfd.h"
 #include "caxton/wasm/engine.h"
+#include "caxton/worker/limits.h"
 #include "crash_handler.h"
 #include "modes.h"
 

@@ -155,7 +155,7 @@ def bomb_nesting():
 
 
 def bomb_nested_loops():
-    """Ten thousand loops, each in the one before, with a jump to the outermost: gigabytes."""
+    """Ten thousand loops, each in the one before, with a jump to the outermost: more than a gigabyte."""
     depth = 10_000
     loops = b"".join(LOOP + GET_0 + BR_IF + leb(i) for i in range(depth))
     return agent(functions=[function(loops + END * depth + GET_0)])
