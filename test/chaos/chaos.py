@@ -33,6 +33,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "integratio
 import harness  # noqa: E402
 from harness import example, module  # noqa: E402
 
+AGENTS = ("greeter", "ledger", "intake")
 PIPELINE_KEYS = 40
 GREETER_KEYS = 200
 STEP_SECONDS = (0.02, 0.60)       # between two blows
@@ -48,6 +49,9 @@ class Chaos:
     def __init__(self, options):
         self.options = options
         self.random = random.Random(options.seed)
+        # Only its shadows may be poison, and it is never promoted: a promoted shadow serves, and one
+        # that fails on every message would rightly answer nobody.
+        self.poisoned = self.random.choice(AGENTS)
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="caxton-chaos-"))
         self.server = harness.Server(self.folder, ["--dev", "--time-scale", "600"])
         self.loads = {}
@@ -121,7 +125,11 @@ class Chaos:
              "set", "drain", "blue-green", "preview", "early", "shadow", "shadow-poison", "group"])
         self.operations[choice] = self.operations.get(choice, 0) + 1
         self.number += 1
-        agent = self.random.choice(["greeter", "ledger", "intake"])
+        agent = self.random.choice(AGENTS)
+        if choice == "shadow-poison":
+            agent = self.poisoned
+        elif choice == "promote" and agent == self.poisoned:
+            agent = next(other for other in AGENTS if other != self.poisoned)
         good = {"greeter": example(self.random.choice(["greeter-1", "greeter-2"])),
                 "ledger": example("ledger"), "intake": example("intake")}[agent]
         new = ["--name", agent, "--set", f"chaos={self.number}", "--detach", "--queue",
