@@ -269,7 +269,7 @@ void ControllerImpl::RunNextQueued(AgentEntry* agent, DeploymentId ended) {
     std::vector<DeploymentId> waiting = std::exchange(agent->queued, {});
     const DeploymentId next = waiting.back();
     waiting.pop_back();
-    for (DeploymentId overtaken : waiting) Step(overtaken, deployment::Abort{}, nullptr);
+    for (DeploymentId overtaken : waiting) Step(overtaken, Overtaken(next), nullptr);
     if (Run* run = FindRun(next); run != nullptr && !run->status.final()) {
       agent->active = next;
       if (places_.Take(PlaceOf(run->status))) Dequeue(next);
