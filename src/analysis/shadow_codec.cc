@@ -29,10 +29,12 @@ int64_t ReadCountOf(ByteReader& in, int64_t most) {
 }
 
 void WriteRatios(const RatioSums& sums, ByteWriter& out) {
-  for (const RatioSum* sum : {&sums.latency, &sums.cpu, &sums.fuel, &sums.memory}) sum->Write(out);
+  for (const RatioSum* sum : {&sums.latency, &sums.cpu, &sums.memory}) sum->Write(out);
+  sums.fuel.Write(out);
 }
 void ReadRatios(ByteReader& in, RatioSums* sums) {
-  for (RatioSum* sum : {&sums->latency, &sums->cpu, &sums->fuel, &sums->memory}) sum->Read(in);
+  for (RatioSum* sum : {&sums->latency, &sums->cpu, &sums->memory}) sum->Read(in);
+  sums->fuel.Read(in);
 }
 
 void WritePlace(const ShadowPlace& place, ByteWriter& out) {

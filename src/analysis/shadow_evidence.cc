@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shadow_evidence.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <limits>
@@ -87,28 +88,14 @@ void RatioSum::Add(double a, double b) {
   m2_ += before * (x - mean_);
 }
 
-double RatioSum::Deviation() const {
-  return n_ < 2 ? 0 : std::sqrt(m2_ / static_cast<double>(n_ - 1));
-}
-
-double RatioSum::Mean() const { return std::exp(mean_); }
-
 ShadowRatio RatioSum::Estimate() const {
   if (n_ == 0) return {};
-  const double half = kNormal95 * Deviation() / std::sqrt(static_cast<double>(n_));
+  const auto n = static_cast<double>(n_);
+  const double half = n_ < 2 ? 0 : kNormal95 * std::sqrt(m2_ / (n - 1)) / std::sqrt(n);
   return {.pairs = n_,
           .mean = std::exp(mean_),
           .low = std::exp(mean_ - half),
           .high = std::exp(mean_ + half)};
-}
-
-double RatioSum::LowerBound(double alpha) const {
-  if (n_ < 2) return 0;
-  const auto n = static_cast<double>(n_);
-  const double nr = n * kTightness;
-  const double half =
-      Deviation() * std::sqrt(2 * (nr + 1) / (n * nr) * std::log(std::sqrt(nr + 1) / alpha));
-  return std::exp(mean_ - half);
 }
 
 void RatioSum::Write(ByteWriter& out) const {
@@ -125,6 +112,56 @@ void RatioSum::Read(ByteReader& in) {
   const bool possible =
       n_ >= 0 && n_ <= kMostRead && std::abs(mean_) <= kLargestLogRatio && m2_ >= 0 && m2_ <= most;
   if (!possible) in.Fail();
+}
+
+void TotalsRatio::Add(double a, double b) {
+  if (!(a > 0 && b > 0)) return;
+  ++n_;
+  a_ += a;
+  b_ += b;
+  aa_ += a * a;
+  ab_ += a * b;
+  bb_ += b * b;
+}
+
+double TotalsRatio::Mean() const { return n_ == 0 ? 1 : b_ / a_; }
+
+double TotalsRatio::Spread() const {
+  if (n_ < 2) return 0;
+  const auto n = static_cast<double>(n_);
+  const double ratio = Mean();
+  // Rounding may leave it below 0 where b is R a throughout.
+  const double left = std::max(0.0, bb_ - 2 * ratio * ab_ + ratio * ratio * aa_);
+  return std::sqrt(left / (n - 1)) / (a_ / n);
+}
+
+ShadowRatio TotalsRatio::Estimate() const {
+  if (n_ == 0) return {};
+  const double half = kNormal95 * Spread() / std::sqrt(static_cast<double>(n_));
+  return {.pairs = n_, .mean = Mean(), .low = std::max(0.0, Mean() - half), .high = Mean() + half};
+}
+
+double TotalsRatio::LowerBound(double alpha) const {
+  if (n_ < 2) return 0;
+  const auto n = static_cast<double>(n_);
+  const double nr = n * kTightness;
+  const double half =
+      Spread() * std::sqrt(2 * (nr + 1) / (n * nr) * std::log(std::sqrt(nr + 1) / alpha));
+  return std::max(0.0, Mean() - half);
+}
+
+void TotalsRatio::Write(ByteWriter& out) const {
+  out.I64(n_);
+  for (const double sum : {a_, b_, aa_, ab_, bb_}) out.F64(sum);
+}
+
+void TotalsRatio::Read(ByteReader& in) {
+  n_ = in.I64();
+  if (n_ < 0 || n_ > kMostRead) in.Fail();
+  for (double* sum : {&a_, &b_, &aa_, &ab_, &bb_}) {
+    *sum = in.F64();
+    if (!std::isfinite(*sum) || *sum < 0 || (*sum > 0) != (n_ > 0)) in.Fail();
+  }
 }
 
 }  // namespace caxton::analysis

@@ -15,7 +15,8 @@
 namespace caxton::analysis {
 
 struct RatioSums {
-  RatioSum latency, cpu, fuel, memory;
+  RatioSum latency, cpu, memory;
+  TotalsRatio fuel;
   void Add(const MirrorSide& live, const MirrorSide& other);
 };
 

@@ -250,23 +250,45 @@ TEST(Shadow, FuelRatioOfStepsThatNobodyHandledDecidesNothing) {
   EXPECT_FALSE(comparison.EndOfShadow().enough_samples);
 }
 
-TEST(Shadow, AnIntervalCoversTheRatioAndTheSequenceStaysBelowIt) {
-  int covered = 0, above = 0;
+// Draws ln of a factor that is uniform in [-1, 1].
+double Factor(SeededRandom& random) {
+  return std::exp(static_cast<double>(random.Below(2'000'001)) / 1e6 - 1);
+}
+
+TEST(Shadow, AnIntervalCoversTheGeometricMean) {
+  int covered = 0;
   for (uint64_t seed = 1; seed <= 200; ++seed) {
     SeededRandom random(seed);
     RatioSum sum;
-    bool crossed = false;
-    for (int i = 0; i < 1000; ++i) {
-      // ln ratio uniform in [-1, 1]: the geometric mean is 1.
-      sum.Add(1, std::exp(static_cast<double>(random.Below(2'000'001)) / 1e6 - 1));
-      crossed |= sum.pairs() >= kShadowMinRatioPairs && sum.LowerBound(0.01) > 1;
-    }
+    for (int i = 0; i < 1000; ++i) sum.Add(1, Factor(random));
     const ShadowRatio ratio = sum.Estimate();
     covered += ratio.low <= 1 && 1 <= ratio.high;
+  }
+  EXPECT_GE(covered, 180);
+}
+
+TEST(Shadow, AnIntervalCoversTheRatioOfTotalsAndTheSequenceStaysBelowIt) {
+  int covered = 0, above = 0, found = 0;
+  for (uint64_t seed = 1; seed <= 200; ++seed) {
+    SeededRandom random(seed);
+    TotalsRatio same, dearer;
+    bool crossed = false;
+    for (int i = 0; i < 1000; ++i) {
+      // Two runs that are not deterministic, and one of which one in 10 costs 20 times as much.
+      const double first = Factor(random);
+      const double second = Factor(random);
+      same.Add(first, second);
+      dearer.Add(first, random.Below(10) == 0 ? 20 * first : first);
+      crossed |= same.pairs() >= kShadowMinRatioPairs && same.LowerBound(0.01) > 1;
+    }
+    const ShadowRatio ratio = same.Estimate();
+    covered += ratio.low <= 1 && 1 <= ratio.high;
     above += crossed;
+    found += dearer.LowerBound(0.01) > 1.2;
   }
   EXPECT_GE(covered, 180);
   EXPECT_LE(above, 4);
+  EXPECT_GE(found, 190) << "it costs three times as much";
 }
 
 TEST(Shadow, EvidenceOfACoinIsFairUnlessItIsOneSided) {

@@ -50,9 +50,10 @@ struct ShadowPlace {
   friend bool operator==(const ShadowPlace&, const ShadowPlace&) = default;
 };
 
-// The geometric mean of b/a over pairs (a, b) of handled steps, exp(mean ln(b/a)), with a 95 %
-// interval exp(mean +- 1.96 sd / sqrt(pairs)): the central limit theorem on paired differences of
-// logarithms. Fuel is counted exactly, so that its interval is about the messages alone.
+// How many times a is b, over pairs (a, b) of handled steps, with a 95 % interval. Latency, cpu and
+// memory: the geometric mean of b/a, exp(mean ln(b/a) +- 1.96 sd / sqrt(pairs)), which one slow
+// step does not move. Fuel: the ratio of the means, as in a canary, with the interval of a ratio;
+// it is counted exactly, so that its interval is about the messages alone.
 struct ShadowRatio {
   int64_t pairs = 0;  // 0: nothing to compare, or not asked for
   double mean = 0;
