@@ -5,6 +5,7 @@
 #include <array>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <set>
 #include <vector>
 
 #include "caxton/base/strings.h"
@@ -215,6 +216,21 @@ class ManifestReader final {
   Findings* const findings_;
 };
 
+// The JSON value of `text`; into `*twice` the first name that one object holds twice: a reader
+// keeps the last, another the first. Throws json::exception.
+json ParseNotingTwice(std::string_view text, std::string* twice) {
+  std::vector<std::set<std::string>> open;
+  return json::parse(text, [&](int, json::parse_event_t event, json& value) {
+    if (event == json::parse_event_t::object_start) open.emplace_back();
+    if (event == json::parse_event_t::object_end) open.pop_back();
+    if (event == json::parse_event_t::key) {
+      const auto& name = value.get_ref<const std::string&>();
+      if (!open.back().insert(name).second && twice->empty()) *twice = name;
+    }
+    return true;
+  });
+}
+
 }  // namespace
 
 void ReadManifest(std::string_view text, std::string_view place, std::string_view agent,
@@ -229,9 +245,13 @@ void ReadManifest(std::string_view text, std::string_view place, std::string_vie
   }
   if (!IsUtf8(text)) return reader.Fault("is not UTF-8", "write it as UTF-8");
   try {
-    const json manifest = json::parse(text);
+    std::string twice;
+    const json manifest = ParseNotingTwice(text, &twice);
     if (!manifest.is_object()) {
       return reader.Fault("is not a JSON object", "write an object: {\"name\": ...}");
+    }
+    if (!twice.empty()) {
+      reader.Fault(StrCat("names ", Quoted(twice), " twice in one object"), "keep one of the two");
     }
     reader.Read(manifest);
   } catch (const json::exception& e) {

@@ -57,6 +57,17 @@ TEST(ManifestTest, FaultsAreAllTold) {
   }
 }
 
+TEST(ManifestTest, ANameTwiceInOneObjectIsAFault) {
+  for (const char* text : {R"({"name":"a","abi":1,"name":"b"})",
+                           R"({"samples":[{"a":1},{"b":[{"name":1,"name":1}]}]})"}) {
+    const Read read = ReadText(text);
+    ASSERT_EQ(read.findings.size(), 1u) << text;
+    EXPECT_EQ(read.findings[0].severity, FindingSeverity::kError);
+    EXPECT_THAT(read.findings[0].message, HasSubstr("'name' twice"));
+  }
+  EXPECT_TRUE(ReadText(R"({"samples":[{"a":1},{"a":{"a":1}}],"name":"a"})").findings.empty());
+}
+
 TEST(ManifestTest, AnotherNameThanTheAgentsIsAFault) {
   const Read read = ReadText(R"({"name":"echo"})", "greeter");
   ASSERT_EQ(read.findings.size(), 1u);
