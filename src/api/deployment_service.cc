@@ -337,12 +337,13 @@ ServerUnaryReactor* DeploymentService::DeployAgents(CallbackServerContext* call,
     if (!pending->Once(c_->deps.commands, request)) return;
     c_->deps.controller->DeployGroup(
         std::move(group), pending->claim(),
-        [pending](absl::StatusOr<std::vector<controller::DeploymentView>> made) {
-          pending->Finish(made.status(), [&](v1::DeployAgentsResponse* r) {
-            for (const controller::DeploymentView& view : *made) {
+        [pending](absl::StatusOr<controller::GroupOutcome> group) {
+          pending->Finish(group.status(), [&](v1::DeployAgentsResponse* r) {
+            for (const controller::DeploymentView& view : group->made) {
               ToWire(view, r->add_deployments());
             }
-            if (!made->empty()) r->set_deployment_id(r->deployments(0).deployment_id());
+            if (!group->made.empty()) r->set_deployment_id(r->deployments(0).deployment_id());
+            for (const std::string& agent : group->already_running) r->add_already_running(agent);
           });
         });
   });

@@ -77,7 +77,11 @@ absl::StatusOr<ExitCode> DeployGroup(Context* context, const DeployFlags& flags,
   request.set_idempotency_key(KeyOf(*context, flags));
   ASSIGN_OR_RETURN(const v1::DeployAgentsResponse response,
                    (Call(context->client(), &v1::AgentDeployment::Stub::DeployAgents, request)));
-  if (flags.detach) {
+  for (const std::string& agent : response.already_running()) {
+    context->err() << "already running: " << agent
+                   << " has the same content (use --force to deploy it again)\n";
+  }
+  if (flags.detach || response.deployments().empty()) {
     if (context->printer().structured()) {
       context->printer().Document(response);
     } else {

@@ -182,6 +182,11 @@ absl::Status ControllerImpl::CheckLabel(const AgentEntry& agent, const Revision&
   return absl::OkStatus();
 }
 
+bool ControllerImpl::RunsAlready(const AgentEntry& agent, const Revision& revision) {
+  const std::shared_ptr<const Revision> serving = agent.Find(agent.Serving().number);
+  return serving != nullptr && serving->SameContent(revision);
+}
+
 absl::StatusOr<deployment::DeploymentPlan> ControllerImpl::PlanFor(const DeploymentSpec& spec,
                                                                    const AgentEntry* agent) {
   deployment::PlanContext context;
@@ -247,7 +252,7 @@ void ControllerImpl::OnDeploy(DeployRequest request, Done<DeployOutcome> done) {
                    .allow_breaking = request.allow_breaking},
                   std::move(changes), std::move(done));
   }
-  if (serving && serving->SameContent(*revision) && !request.force) {
+  if (agent != nullptr && !request.force && RunsAlready(*agent, *revision)) {
     DeployOutcome outcome{.already_running = true};
     if (Run* run = FindRun(serving->deployment); run != nullptr) outcome.view = ViewOf(*run);
     return done(std::move(outcome));

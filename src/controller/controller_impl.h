@@ -37,7 +37,7 @@ class ControllerImpl final : public Controller {
 
   void Deploy(DeployRequest request, Done<DeployOutcome> done) override;
   void DeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
-                   Done<std::vector<DeploymentView>> done) override;
+                   Done<GroupOutcome> done) override;
   void Promote(PromoteRequest request, Done<DeploymentView> done) override;
   void Pause(std::string target, CommandTerms terms, Done<DeploymentView> done) override;
   void Resume(std::string target, CommandTerms terms, Done<DeploymentView> done) override;
@@ -96,7 +96,8 @@ class ControllerImpl final : public Controller {
     std::shared_ptr<Replaying> replaying;
     std::optional<analysis::HistoryReport> history;  // of a replay that has ended
     bool evidence_gone = false;                      // by age
-    bool ready = false;                              // of a group: warm, waits for the others
+    std::vector<DeploymentId> met;  // of its group: those it was compared with, if need be
+    bool ready = false;             // of a group: warm, waits for the others
     // The running clock (stage or cleanup): elapsed = base + (now - since).
     TimerId timer;
     bool clock_runs = false;
@@ -118,6 +119,7 @@ class ControllerImpl final : public Controller {
   struct Removal {
     router::RemoveMode mode = router::RemoveMode::kRefuseIfWaiting;
     int64_t deadline_ns = 0;  // of draining; monotonic
+    bool discarding = false;  // the mode is carried out, and changes no more
     std::vector<std::pair<RemovalStart, Done<RemoveOutcome>>> askers;
   };
   struct Watching {
@@ -132,6 +134,7 @@ class ControllerImpl final : public Controller {
   absl::Status CheckRequest(const DeployRequest& request);
   absl::StatusOr<Revision> NewRevision(const DeployRequest& request, const AgentEntry* agent);
   absl::Status CheckLabel(const AgentEntry& agent, const Revision& revision);
+  static bool RunsAlready(const AgentEntry& agent, const Revision& revision);
   absl::StatusOr<deployment::DeploymentPlan> PlanFor(const DeploymentSpec& spec,
                                                      const AgentEntry* agent);
   struct Making {
@@ -165,14 +168,25 @@ class ControllerImpl final : public Controller {
     Revision revision;
     int64_t limit_ns = 0;
     bool allow_breaking = false;
-    std::vector<std::string> together;  // agents switched with it
-    std::vector<SentMessage> sends;     // as far as known before
+    std::vector<DeploymentId> together;  // the other members of its group
+    std::vector<SentMessage> sends;      // as far as known before
     bool again = false;
   };
   void DryRun(Examined what, std::vector<FieldChange> changes, Done<DeployOutcome> done);
   // `done` on the strand.
   void Examine(Examined what, Done<validation::ValidationReport> done);
   Surroundings SurroundingsOf(const Examined& what);
+  // What another examination may take: what the one before left of the limit, but no less than it
+  // is likely to need.
+  static int64_t SecondLimit(int64_t limit_ns, int64_t took_ns);
+  // Whether it is known whom the candidate exchanges which messages with.
+  static bool IsExamined(const Run& run);
+  std::shared_ptr<const Revision> CandidateOf(const Run& run);
+  // The other members of its group that are examined.
+  std::vector<DeploymentId> ExaminedMembers(const Run& run);
+  // Whether it exchanges messages with one of them that it was not compared with.
+  bool HasUnmetMember(const Run& run);
+  bool IsMember(const std::vector<DeploymentId>& group, std::string_view agent);
   // Whether agents here get messages from it that it was not compared with.
   bool MeetsMore(const Examined& what, const Surroundings& around,
                  const std::vector<SentMessage>& sends);
@@ -242,9 +256,13 @@ class ControllerImpl final : public Controller {
 
   // -- groups.cc
   void OnDeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
-                     Done<std::vector<DeploymentView>> done);
-  void TellGroup(const CommandClaim& claim, Done<std::vector<DeploymentView>> done);
+                     Done<GroupOutcome> done);
+  // Of a claim of an earlier start: what it made, and who of `requests` was left out.
+  void TellGroup(const std::vector<DeployRequest>& requests, const CommandClaim& claim,
+                 Done<GroupOutcome> done);
   absl::Status CheckGroup(const std::vector<DeployRequest>& requests);
+  // A member that is possible; none: its content serves already.
+  absl::StatusOr<std::optional<Making>> MemberOf(const DeployRequest& request);
   // A member is warm: switches all once all are.
   void GroupReady(DeploymentId id);
   void SwitchGroup(std::vector<DeploymentId> group);
@@ -330,7 +348,7 @@ class ControllerImpl final : public Controller {
   // -- removal.cc
   void OnRemove(const std::string& name, router::RemoveMode mode, CommandTerms terms,
                 Done<RemoveOutcome> done);
-  bool TellRemoved(const CommandClaim& claim, router::RemoveMode mode, Done<RemoveOutcome>* done);
+  bool TellRemoved(const CommandClaim& claim, Done<RemoveOutcome>* done);
   void JoinRemoval(AgentEntry* agent, router::RemoveMode mode, CommandClaim claim,
                    Done<RemoveOutcome> done);
   // What the record says while a removal is under way, so that a restart goes on with it.
@@ -341,7 +359,7 @@ class ControllerImpl final : public Controller {
   void GiveUpRemoval(AgentEntry* agent, absl::Status why);
   void Discard(AgentId id);
   void EraseAgent(AgentId id);
-  RemoveOutcome OutcomeOf(AgentId id, router::RemoveMode mode, const RemovalStart& start) const;
+  RemoveOutcome OutcomeOf(AgentId id, const RemovalStart& start) const;
   static void EraseRows(AgentId id, journal::RowBatch* rows);
 
   // -- reads.cc

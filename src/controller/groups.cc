@@ -20,22 +20,30 @@ using deployment::DeploymentName;
 using deployment::DeploymentState;
 
 void ControllerImpl::DeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
-                                 Done<std::vector<DeploymentView>> done) {
+                                 Done<GroupOutcome> done) {
   OnStrand([this, requests = std::move(requests), claim = std::move(claim),
             done = std::move(done)]() mutable {
-    if (claim.earlier) return TellGroup(claim, std::move(done));
+    if (claim.earlier) return TellGroup(requests, claim, std::move(done));
     OnDeployGroup(std::move(requests), std::move(claim), std::move(done));
   });
 }
 
-void ControllerImpl::TellGroup(const CommandClaim& claim, Done<std::vector<DeploymentView>> done) {
+void ControllerImpl::TellGroup(const std::vector<DeployRequest>& requests,
+                               const CommandClaim& claim, Done<GroupOutcome> done) {
   const Run* first = FindRun(claim.record.deployment);
   if (first == nullptr) return done(Gone());
-  std::vector<DeploymentView> views;
+  GroupOutcome outcome;
+  std::set<std::string> members;
   for (DeploymentId id : first->status.group) {
-    if (const Run* run = FindRun(id); run != nullptr) views.push_back(ViewOf(*run));
+    const Run* run = FindRun(id);
+    if (run == nullptr) return done(Gone());  // its agent was removed
+    outcome.made.push_back(ViewOf(*run));
+    members.insert(run->status.agent);
   }
-  done(std::move(views));
+  for (const DeployRequest& request : requests) {
+    if (!members.contains(request.agent)) outcome.already_running.push_back(request.agent);
+  }
+  done(std::move(outcome));
 }
 
 absl::Status ControllerImpl::CheckGroup(const std::vector<DeployRequest>& requests) {
@@ -55,8 +63,30 @@ absl::Status ControllerImpl::CheckGroup(const std::vector<DeployRequest>& reques
     if (request.validate_only) {
       return WithReason(absl::InvalidArgumentError("a dry run takes one agent"), "GROUP_DRY_RUN");
     }
-    const AgentEntry* agent = book_.Find(std::string_view(request.agent));
-    if (agent != nullptr && agent->active.valid()) {
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<ControllerImpl::Making>> ControllerImpl::MemberOf(
+    const DeployRequest& request) {
+  AgentEntry* agent = book_.Find(std::string_view(request.agent));
+  absl::StatusOr<Revision> revision = NewRevision(request, agent);
+  if (!revision.ok()) return Annotate(revision.status(), request.agent);
+  absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(request.spec, agent);
+  if (!plan.ok()) return Annotate(plan.status(), request.agent);
+  if (!plan->stages.empty() || plan->strategy == Strategy::kCanary ||
+      plan->strategy == Strategy::kShadow) {
+    return WithFix(
+        WithReason(absl::InvalidArgumentError(StrCat(
+                       "agent '", request.agent, "': a group switches at once, it has no stages (",
+                       StrategyName(plan->strategy), ")")),
+                   "GROUP_STAGES"),
+        "use direct, or blue-green without a hold");
+  }
+  if (agent != nullptr) {
+    RETURN_IF_ERROR(CheckLabel(*agent, *revision));
+    if (!request.force && RunsAlready(*agent, *revision)) return std::nullopt;
+    if (agent->active.valid()) {
       return WithFix(WithReason(absl::FailedPreconditionError(
                                     StrCat("agent '", request.agent, "' is being deployed by ",
                                            DeploymentName(agent->active))),
@@ -64,56 +94,46 @@ absl::Status ControllerImpl::CheckGroup(const std::vector<DeployRequest>& reques
                      "wait for it or abort it: a group does not queue");
     }
   }
-  return absl::OkStatus();
+  return Making{request, *std::move(revision), *std::move(plan)};
 }
 
 void ControllerImpl::OnDeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
-                                   Done<std::vector<DeploymentView>> done) {
+                                   Done<GroupOutcome> done) {
   if (absl::Status wrong = CheckGroup(requests); !wrong.ok()) return done(std::move(wrong));
 
   // All of them are found to be possible before the first is made.
-  std::vector<std::pair<Revision, deployment::DeploymentPlan>> parts;
-  for (const DeployRequest& request : requests) {
-    AgentEntry* agent = book_.Find(std::string_view(request.agent));
-    absl::StatusOr<Revision> revision = NewRevision(request, agent);
-    if (!revision.ok()) return done(Annotate(revision.status(), request.agent));
-    absl::StatusOr<deployment::DeploymentPlan> plan = PlanFor(request.spec, agent);
-    if (!plan.ok()) return done(Annotate(plan.status(), request.agent));
-    if (!plan->stages.empty() || plan->strategy == Strategy::kCanary ||
-        plan->strategy == Strategy::kShadow) {
-      return done(WithFix(WithReason(absl::InvalidArgumentError(
-                                         StrCat("agent '", request.agent,
-                                                "': a group switches at once, it has no stages (",
-                                                StrategyName(plan->strategy), ")")),
-                                     "GROUP_STAGES"),
-                          "use direct, or blue-green without a hold"));
-    }
-    if (agent != nullptr) {
-      if (absl::Status wrong = CheckLabel(*agent, *revision); !wrong.ok()) {
-        return done(std::move(wrong));
-      }
-    }
-    parts.emplace_back(*std::move(revision), *std::move(plan));
-  }
+  GroupOutcome outcome;
+  std::vector<Making> members;
   std::vector<DeploymentId> group;
-  for (size_t i = 0; i < requests.size(); ++i) group.push_back(DeploymentId(next_deployment_ + i));
+  for (const DeployRequest& request : requests) {
+    absl::StatusOr<std::optional<Making>> member = MemberOf(request);
+    if (!member.ok()) return done(member.status());
+    if (!member->has_value()) {
+      outcome.already_running.push_back(request.agent);
+      continue;
+    }
+    members.push_back(**std::move(member));
+    group.push_back(DeploymentId(next_deployment_ + group.size()));
+  }
+  if (members.empty()) return done(std::move(outcome));
   journal::CommitOp op;
   std::vector<Made> made;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    made.push_back(
-        Make({requests[i], std::move(parts[i].first), std::move(parts[i].second), group}, &op));
-    CAXTON_ASSERT(made.back().id == group[i], "ids are given out in order");
+  for (Making& member : members) {
+    member.group = group;
+    made.push_back(Make(std::move(member), &op));
+    CAXTON_ASSERT(made.back().id == group[made.size() - 1], "ids are given out in order");
   }
   claim.record.deployment = group.front();
   claim.record.made = true;
   PutClaim(claim, &op.rows);
-  op.durable = [this, group, made = std::move(made), done = std::move(done)]() mutable {
-    OnStrand([this, group, made = std::move(made), done = std::move(done)]() mutable {
-      std::vector<DeploymentView> views;
-      for (DeploymentId id : group) {
-        if (Run* run = FindRun(id); run != nullptr) views.push_back(ViewOf(*run));
+  op.durable = [this, made = std::move(made), outcome = std::move(outcome),
+                done = std::move(done)]() mutable {
+    OnStrand([this, made = std::move(made), outcome = std::move(outcome),
+              done = std::move(done)]() mutable {
+      for (const Made& one : made) {
+        if (Run* run = FindRun(one.id); run != nullptr) outcome.made.push_back(ViewOf(*run));
       }
-      done(std::move(views));
+      done(std::move(outcome));
       for (Made& one : made) OnCreated(std::move(one));
     });
   };

@@ -30,15 +30,17 @@ void ControllerImpl::DoValidate(Run* run) {
   if (!run->validate_until_ns.has_value()) {
     run->validate_until_ns = d_.clock->MonoNanos() + run->status.plan.validate_limit_ns;
   }
-  AgentEntry* agent = book_.Find(run->status.candidate.agent);
-  Examined what{.revision = *agent->Find(run->status.candidate.number),
+  Examined what{.revision = *CandidateOf(*run),
                 .limit_ns = run->status.plan.validate_limit_ns,
                 .allow_breaking = !run->status.allowed_by.empty()};
   what.sends = what.revision.traits.sends;
-  for (DeploymentId member : run->status.group) {
-    const Run* other = FindRun(member);
-    if (other != nullptr && member != id) what.together.push_back(other->status.agent);
+  if (run->validation.has_value()) {
+    what.limit_ns = SecondLimit(what.limit_ns, run->validation->took_ns);
   }
+  for (DeploymentId member : run->status.group) {
+    if (member != id) what.together.push_back(member);
+  }
+  run->met = ExaminedMembers(*run);
   Examine(std::move(what), [this, id](absl::StatusOr<validation::ValidationReport> report) {
     OnValidated(id, std::move(report));
   });
@@ -87,6 +89,7 @@ void ControllerImpl::OnValidated(DeploymentId id,
   journal::CommitOp op;
   book_.UpdateRevision(agent, std::move(revision), &op.rows);
   d_.journal->committer().Submit(std::move(op));
+  if (HasUnmetMember(*run)) return DoValidate(run);
   run->status.let_through = LetThrough(*report);  // on record with the next transition
   if (run->status.plan.history > 0) return StartReplay(run);
   Step(id, deployment::ValidationPassed{}, nullptr);

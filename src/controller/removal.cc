@@ -36,7 +36,7 @@ void ControllerImpl::RemoveAgent(std::string name, RemoveMode mode, CommandTerms
 
 void ControllerImpl::OnRemove(const std::string& name, RemoveMode mode, CommandTerms terms,
                               Done<RemoveOutcome> done) {
-  if (terms.claim.earlier && TellRemoved(terms.claim, mode, &done)) return;
+  if (terms.claim.earlier && TellRemoved(terms.claim, &done)) return;
   AgentEntry* agent = book_.Find(std::string_view(name));
   if (agent == nullptr) return done(NoSuchAgent(name));
   const AgentId id = agent->record.id;
@@ -64,12 +64,11 @@ void ControllerImpl::OnRemove(const std::string& name, RemoveMode mode, CommandT
 
 // Whether the claim's removal is over, or under way and joined. False: it was given up, and may be
 // begun again.
-bool ControllerImpl::TellRemoved(const CommandClaim& claim, RemoveMode mode,
-                                 Done<RemoveOutcome>* done) {
+bool ControllerImpl::TellRemoved(const CommandClaim& claim, Done<RemoveOutcome>* done) {
   const AgentId id = claim.record.agent;
   const RemovalStart start{claim.record.waiting, claim.record.dead, claim.record.dropped};
   if (book_.Find(id) == nullptr) {
-    (*done)(OutcomeOf(id, mode, start));
+    (*done)(OutcomeOf(id, start));
     return true;
   }
   auto removal = removals_.find(id);
@@ -79,27 +78,31 @@ bool ControllerImpl::TellRemoved(const CommandClaim& claim, RemoveMode mode,
 }
 
 // Its claim is on record before the agent is gone, so that it is told the outcome whatever happens.
+// One that drains may be told to wait no longer; nothing else changes the mode of one under way.
 void ControllerImpl::JoinRemoval(AgentEntry* agent, RemoveMode mode, CommandClaim claim,
                                  Done<RemoveOutcome> done) {
   const AgentId id = agent->record.id;
   auto removal = removals_.find(id);
-  if (removal == removals_.end() || removal->second.mode != mode) {
+  const bool drains = removal != removals_.end() && removal->second.mode == RemoveMode::kDrain &&
+                      !removal->second.discarding;
+  const bool gives_up = mode == RemoveMode::kDeadLetter || mode == RemoveMode::kPurge;
+  if (removal == removals_.end() || (removal->second.mode != mode && !(drains && gives_up))) {
     return done(WithFix(Removing(agent->record.name),
-                        "wait for it, or ask for it in the way it was begun"));
+                        drains ? "wait for it, or give up what waits: --dead-letter or --purge"
+                               : "wait for it, or ask for it in the way it was begun"));
   }
   // Nobody waits for one that a restart went on with: what was before that is not known here.
   const journal::CounterRow now = d_.journal->Counters(id);
   RemovalStart start{now.waiting, now.dead, now.dropped};
   if (!removal->second.askers.empty()) start = removal->second.askers.front().first;
   removal->second.askers.emplace_back(start, std::move(done));
-  if (claim.number == 0) return;
   claim.record.agent = id;
   claim.record.waiting = start.waiting;
   claim.record.dead = start.dead;
   claim.record.dropped = start.dropped;
-  journal::CommitOp op;
-  PutClaim(claim, &op.rows);
-  d_.journal->committer().Submit(std::move(op));
+  // Ahead of what the new mode discards. The next look at what waits sees it.
+  removal->second.mode = mode;
+  RecordRemoval(agent, mode, claim, [] {});
 }
 
 void ControllerImpl::RecordRemoval(AgentEntry* agent, std::optional<RemoveMode> mode,
@@ -131,7 +134,8 @@ void ControllerImpl::BeginRemoval(AgentId id) {
 
 void ControllerImpl::AwaitDrained(AgentId id) {
   AgentEntry* agent = book_.Find(id);
-  if (agent->load->waiting_messages.load() <= 0) return Discard(id);
+  const bool given_up = removals_[id].mode != RemoveMode::kDrain;
+  if (given_up || agent->load->waiting_messages.load() <= 0) return Discard(id);
   if (d_.clock->MonoNanos() >= removals_[id].deadline_ns) {
     return GiveUpRemoval(
         agent, WithFix(WithReason(absl::DeadlineExceededError(
@@ -158,13 +162,15 @@ void ControllerImpl::GiveUpRemoval(AgentEntry* agent, absl::Status why) {
 // the route before it was closed) may be acknowledged, so it is kept as a dead letter.
 void ControllerImpl::Discard(AgentId id) {
   const RemoveMode mode = removals_[id].mode;
+  removals_[id].discarding = true;
   d_.router->DiscardWaiting(id,
                             mode == RemoveMode::kRefuseIfWaiting ? RemoveMode::kDeadLetter : mode,
                             [this, id] { OnStrand([this, id] { EraseAgent(id); }); });
 }
 
-RemoveOutcome ControllerImpl::OutcomeOf(AgentId id, RemoveMode mode,
-                                        const RemovalStart& start) const {
+// Drained is what has neither become a dead letter nor was dropped, whatever the mode: who gives up
+// waiting for the rest is told of those that were handled until then.
+RemoveOutcome ControllerImpl::OutcomeOf(AgentId id, const RemovalStart& start) const {
   const journal::CounterRow now = d_.journal->Counters(id);
   const auto since = [](uint64_t later, uint64_t earlier) {
     return static_cast<int64_t>(later > earlier ? later - earlier : 0);
@@ -172,10 +178,8 @@ RemoveOutcome ControllerImpl::OutcomeOf(AgentId id, RemoveMode mode,
   RemoveOutcome outcome;
   outcome.dead_lettered = since(now.dead, start.dead);
   outcome.dropped = since(now.dropped, start.dropped);
-  if (mode == RemoveMode::kDrain) {
-    outcome.drained = std::max<int64_t>(
-        static_cast<int64_t>(start.waiting) - outcome.dead_lettered - outcome.dropped, 0);
-  }
+  outcome.drained = std::max<int64_t>(
+      static_cast<int64_t>(start.waiting) - outcome.dead_lettered - outcome.dropped, 0);
   return outcome;
 }
 
@@ -216,7 +220,7 @@ void ControllerImpl::EraseAgent(AgentId id) {
   removals_.erase(id);
   std::vector<RemoveOutcome> outcomes;
   for (const auto& [start, done] : removal.askers) {
-    outcomes.push_back(OutcomeOf(id, removal.mode, start));
+    outcomes.push_back(OutcomeOf(id, start));
   }
   d_.router->Forget(id);
   book_.Remove(id);

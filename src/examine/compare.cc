@@ -192,7 +192,8 @@ class SharedWork final {
 };
 
 // What of it the live revision has too: the same breaks, and messages that it does not declare
-// either (what it sent is not known, and need not have been better).
+// either (what it sent is not known, and need not have been better). Where the other agent is
+// switched together with it: with what serves of that one now.
 struct Before {
   std::vector<Break> breaks;
   std::set<std::string_view> undeclared;  // performatives
@@ -297,9 +298,11 @@ void CompareWithOthers(const Party& party, const Surroundings& around, Findings*
     const Party they{other.agent, theirs, other.traits.sends, {}};
     const Exchange now = work.Between(party, they);
     Before to_it, from_it;
-    if (around.live.has_value()) {
+    if (around.live.has_value() && (!other.together || other.replaced.has_value())) {
+      const ModuleTraits& serves = other.together ? *other.replaced : other.traits;
+      const Contracts served = ContractsOf(serves);
       const Party as_live{party.agent, live, around.live->traits.sends, {}};
-      Exchange before = live_work.Between(as_live, they);
+      Exchange before = live_work.Between(as_live, {other.agent, served, serves.sends, {}});
       to_it = {std::move(before.to_it), UndeclaredTo(other.agent, as_live)};
       from_it.breaks = std::move(before.from_it);
     }

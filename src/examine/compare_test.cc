@@ -218,6 +218,22 @@ TEST_F(CompareWithOthersTest, WhatTheLiveRevisionDoesNotDeclareEitherOnlyWarns) 
   }
 }
 
+// What is switched together is held against what serves now: an old fault is no news, a new one is
+// one, although the live revision would not get along with the other's new one either.
+TEST_F(CompareWithOthersTest, WhoIsSwitchedTogetherIsComparedAsItWillBe) {
+  constexpr std::string_view kSends = R"({"sends_to":{"billing":["INFORM"]}})";
+  around_.live = Revision("shop@1", kSends, {{"billing", Performative::kInform}});
+  around_.others = {Revision("billing@3", kBilling)};
+  EXPECT_EQ(Compare(kSends).at(0).severity, FindingSeverity::kWarning) << "as it was before";
+  around_.others[0].together = true;
+  around_.others[0].replaced = Revision("billing@2", kBilling).traits;
+  EXPECT_EQ(Compare(kSends).at(0).severity, FindingSeverity::kWarning) << "as it was before";
+  around_.others[0].replaced = Revision("billing@2", R"({"consumes":{"INFORM":{}}})").traits;
+  EXPECT_EQ(Compare(kSends).at(0).severity, FindingSeverity::kError) << "new on both sides";
+  around_.others[0].replaced.reset();
+  EXPECT_EQ(Compare(kSends).at(0).severity, FindingSeverity::kError) << "its first revision";
+}
+
 TEST_F(CompareWithOthersTest, AllowBreakingLetsItThrough) {
   around_.others = {Revision("billing@3", kBilling)};
   around_.allow_breaking = true;

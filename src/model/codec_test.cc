@@ -160,7 +160,8 @@ TEST(Codec, Surroundings) {
   Surroundings v;
   v.on_server = true;
   v.live = KnownRevision{"greeter", "greeter@6", SomeTraits()};
-  v.others = {{"billing", "billing@4294967295", SomeTraits()}, {"audit", "audit@1", {}}};
+  v.others = {{"billing", "billing@4294967295", SomeTraits(), true, SomeTraits()},
+              {"audit", "audit@1", {}, true}};
   v.together = {"billing"};
   v.allow_breaking = true;
   v.left_out = 3;

@@ -24,6 +24,9 @@ void WriteRevision(const KnownRevision& revision, ByteWriter& out) {
   out.Bytes(revision.agent);
   out.Bytes(revision.name);
   WriteTraits(revision.traits, out);
+  out.Bool(revision.together);
+  out.Bool(revision.replaced.has_value());
+  if (revision.replaced.has_value()) WriteTraits(*revision.replaced, out);
 }
 
 KnownRevision ReadRevision(ByteReader& in) {
@@ -31,6 +34,8 @@ KnownRevision ReadRevision(ByteReader& in) {
   revision.agent = ReadName(in, kMaxAgentNameBytes);
   revision.name = ReadName(in, kMaxRevisionNameBytes);
   revision.traits = ReadTraits(in);
+  revision.together = in.Bool();
+  if (in.Bool()) revision.replaced = ReadTraits(in);
   return revision;
 }
 
@@ -75,7 +80,9 @@ std::string ComparedWith(const Surroundings& around) {
     StrAppend(&with, with.empty() ? "" : ", ", what);
   };
   if (around.live.has_value()) add(StrCat("the live revision ", around.live->name));
-  for (const KnownRevision& other : around.others) add(other.name);
+  for (const KnownRevision& other : around.others) {
+    add(StrCat(other.name, other.together ? " (switched together with it)" : ""));
+  }
   std::string text =
       with.empty() ? "there was no live revision to compare with" : StrCat("compared with ", with);
   if (around.left_out > 0) StrAppend(&text, ", not with ", around.left_out, " agents more");

@@ -64,6 +64,7 @@ std::string ContentOf(Surroundings surroundings) {
   const auto strip = [](KnownRevision& revision) {
     revision.name.clear();
     revision.traits.figures.max_step_ns = 0;
+    if (revision.replaced.has_value()) revision.replaced->figures.max_step_ns = 0;
   };
   if (surroundings.live.has_value()) strip(*surroundings.live);
   for (KnownRevision& other : surroundings.others) strip(other);

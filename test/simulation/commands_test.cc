@@ -143,16 +143,17 @@ class Life {
         ShowRemoved);
   }
   Told Grouped() {
-    return server.Once<std::vector<DeploymentView>>(
+    return server.Once<GroupOutcome>(
         "key", "group",
-        [this](CommandClaim claim, Done<std::vector<DeploymentView>> done) {
+        [this](CommandClaim claim, Done<GroupOutcome> done) {
           server.controller->DeployGroup(
               {SimServer::Direct("agent", modules_[3]), SimServer::Direct("other", modules_[4])},
               std::move(claim), std::move(done));
         },
-        [](const std::vector<DeploymentView>& views) {
+        [](const GroupOutcome& group) {
           std::string ids;
-          for (const DeploymentView& view : views) StrAppend(&ids, view.status.id.value(), " ");
+          for (const DeploymentView& view : group.made)
+            StrAppend(&ids, view.status.id.value(), " ");
           return ids;
         });
   }

@@ -263,20 +263,62 @@ TEST_F(ContractsInSimulation, ARollbackIsNeverKeptBackByContracts) {
   EXPECT_EQ(Status().allowed_by, "rollback");
 }
 
-TEST_F(ContractsInSimulation, AgentsOfOneSwitchAreNotComparedWithWhatServes) {
+// Whoever is examined last knows the others' new revisions, whatever the order.
+TEST_F(ContractsInSimulation, AgentsOfOneSwitchAreComparedWithEachOthersNewRevisions) {
   Sends(0, "billing");
   Serve("billing", 1);
   Serve("shop", 0);
   Sends(2, "billing");
-  auto made = server_.Ask<std::vector<DeploymentView>>([&](auto done) {
-    server_.controller->DeployGroup(
-        {SimServer::Direct("shop", modules_[2]), SimServer::Direct("billing", modules_[3])}, {},
-        std::move(done));
-  });
+  auto made = server_.Group(
+      {SimServer::Direct("shop", modules_[2]), SimServer::Direct("billing", modules_[3])});
   ASSERT_TRUE(made.ok()) << made.status();
   ASSERT_TRUE(server_.Await("billing", DeploymentState::kRunning));
-  EXPECT_THAT(Others(), IsEmpty());
-  EXPECT_THAT(Last().together, ElementsAre("shop"));
+  EXPECT_EQ(Last().live->name, "billing@1") << "billing's second examination is the last";
+  EXPECT_THAT(Others(), ElementsAre("shop@2"));
+  EXPECT_TRUE(Last().others[0].together);
+  EXPECT_EQ(Last().others[0].traits.manifest, "manifest of module 2");
+  EXPECT_EQ(Last().others[0].replaced->manifest, "manifest of module 0");
+  EXPECT_THAT(Last().together, IsEmpty());
+  EXPECT_EQ(server_.validator->validated(), 3 + 3);
+}
+
+TEST_F(ContractsInSimulation, WhoIsExaminedBesideAnotherMemberIsExaminedAgain) {
+  // Both are examined at the same time: neither knows the other's new revision.
+  server_.validator->SetDelay(10 * kSecond);
+  Sends(1, "shop");
+  auto made = server_.Group(
+      {SimServer::Direct("shop", modules_[0]), SimServer::Direct("billing", modules_[1])});
+  ASSERT_TRUE(made.ok()) << made.status();
+  ASSERT_TRUE(server_.Await("billing", DeploymentState::kRunning));
+  EXPECT_THAT(Others(), ElementsAre("shop@1"));
+  EXPECT_FALSE(Last().others[0].replaced.has_value()) << "it serves nothing yet";
+  EXPECT_EQ(server_.validator->validated(), 3);
+}
+
+TEST_F(ContractsInSimulation, MembersThatHaveNothingToDoWithEachOtherAreExaminedOnce) {
+  auto made = server_.Group(
+      {SimServer::Direct("shop", modules_[0]), SimServer::Direct("billing", modules_[1])});
+  ASSERT_TRUE(made.ok()) << made.status();
+  ASSERT_TRUE(server_.Await("billing", DeploymentState::kRunning));
+  EXPECT_EQ(server_.validator->validated(), 2);
+}
+
+TEST_F(ContractsInSimulation, AMemberThatRestartedFindsTheOthersOnRecord) {
+  server_.validator->SetDelay(10 * kSecond);
+  Sends(1, "shop");
+  ASSERT_TRUE(server_
+                  .Group({SimServer::Direct("shop", modules_[0]),
+                          SimServer::Direct("billing", modules_[1])})
+                  .ok());
+  // Shop is examined and on record as such, billing for the second time.
+  server_.world.RunFor(15 * kSecond);
+  EXPECT_EQ(server_.Get("shop")->status.state, DeploymentState::kDeploying);
+  EXPECT_EQ(server_.Get("billing")->status.state, DeploymentState::kValidating);
+  server_.Crash(CrashKind::kPowerCut);
+  server_.Start();
+  Sends(1, "shop");
+  ASSERT_TRUE(server_.Await("billing", DeploymentState::kRunning));
+  EXPECT_THAT(Others(), ElementsAre("shop@1"));
 }
 
 }  // namespace

@@ -44,11 +44,6 @@ class Waiting : public ::testing::Test {
     ASSERT_TRUE(server_.Await(agent, DeploymentState::kDeploying));
     server_.world.RunFor(kSecond);
   }
-  absl::StatusOr<std::vector<DeploymentView>> Group(const std::vector<DeployRequest>& requests) {
-    return server_.Ask<std::vector<DeploymentView>>([&](Done<std::vector<DeploymentView>> done) {
-      server_.controller->DeployGroup(requests, {}, std::move(done));
-    });
-  }
   bool Abort(const std::string& target) {
     return server_
         .Ask<DeploymentView>([&](Done<DeploymentView> done) {
@@ -82,7 +77,8 @@ TEST_F(Waiting, AGroupLargerThanTheServersPlacesTakesOne) {
   Serve("a", 0);
   Serve("b", 1);
   ASSERT_TRUE(
-      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+      server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])})
+          .ok());
   EXPECT_TRUE(Runs("a"));
   EXPECT_TRUE(Runs("b"));
   Serve("c", 4);  // the place is free again
@@ -93,7 +89,8 @@ TEST_F(Waiting, AGroupWaitsAndStartsAsOne) {
   Canary("c", 1);  // a first deployment has no stages: it serves
   Canary("c", 2);
   ASSERT_TRUE(
-      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+      server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])})
+          .ok());
   ASSERT_TRUE(server_.Deploy(SimServer::Direct("d", modules_[4])).ok());
   server_.world.RunFor(10 * kSecond);
   EXPECT_EQ(server_.Get("a")->place_in_queue, 1u);
@@ -116,7 +113,8 @@ TEST_F(Waiting, AGroupThatEndsGivesItsPlaceAwayOnce) {
   Serve("b", 1);
   server_.validator->SetDelay(5 * kSecond);
   ASSERT_TRUE(
-      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+      server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])})
+          .ok());
   ASSERT_TRUE(server_.Deploy(SimServer::Direct("c", modules_[4])).ok());
   ASSERT_TRUE(server_.Deploy(SimServer::Direct("d", modules_[5])).ok());
   server_.world.RunFor(kSecond);
@@ -135,9 +133,9 @@ TEST_F(Waiting, AGroupHasAsManyAgentsAsTheLimitSays) {
     requests.push_back(SimServer::Direct(StrCat("agent-", i), modules_[0]));
   }
   requests.push_back(SimServer::Direct("one-more", modules_[0]));
-  EXPECT_EQ(ReasonOf(Group(requests).status()), "GROUP_SIZE");
+  EXPECT_EQ(ReasonOf(server_.Group(requests).status()), "GROUP_SIZE");
   requests.pop_back();
-  ASSERT_TRUE(Group(requests).ok());
+  ASSERT_TRUE(server_.Group(requests).ok());
   for (const DeployRequest& request : requests) EXPECT_TRUE(Runs(request.agent));
 }
 

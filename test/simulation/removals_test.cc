@@ -82,6 +82,59 @@ TEST_F(Removals, OneThatIsGivenUpLetsTheQueueGoOn) {
   EXPECT_EQ(server_.Handled(stable.agent).size(), 1u) << "and its message is handled by it";
 }
 
+TEST_F(Removals, OneThatDrainsCanBeToldToWaitNoLonger) {
+  const RevisionRef stable{server_.IdOf("agent"), RevisionNumber(1)};
+  auto handled = server_.Send(SimServer::To("agent", "first"));
+  server_.world.RunFor(20 * kNanosPerMilli);  // it runs
+  auto waits = server_.Send(SimServer::To("agent", "second", "k"));
+  server_.supervisor->SetNoRoom(stable, true);
+  server_.world.RunFor(20 * kNanosPerMilli);  // it is on record
+  auto drained = Remove(RemoveMode::kDrain);
+  server_.world.RunFor(kSecond);
+  ASSERT_FALSE(drained->has_value());
+  auto refused = Remove(RemoveMode::kRefuseIfWaiting);
+  server_.world.RunFor(kSecond);
+  EXPECT_EQ(ReasonOf((**refused).status()), "REMOVING") << "only giving up is more than draining";
+
+  auto purged = Remove(RemoveMode::kPurge);
+  server_.world.RunFor(kSecond);
+  for (const auto& told : {drained, purged}) {
+    ASSERT_TRUE(told->has_value());
+    ASSERT_TRUE((*told)->ok()) << (*told)->status();
+    EXPECT_EQ((**told)->dropped, 1);
+    EXPECT_EQ((**told)->dead_lettered, 0);
+  }
+  EXPECT_EQ((**drained)->drained, 1) << "the first was handled meanwhile";
+  EXPECT_EQ(ReasonOf(server_.Get("agent").status()), "NO_SUCH_AGENT");
+}
+
+TEST_F(Removals, GivingUpOutlivesACrash) {
+  for (int64_t cut_us = 0; cut_us < 3000; cut_us += 250) {
+    SCOPED_TRACE(cut_us);
+    SimServer server;
+    const Digest module = server.AddModule("one", EchoScript(100 * kNanosPerMilli));
+    ASSERT_TRUE(server.Deploy(SimServer::Direct("agent", module)).ok());
+    ASSERT_TRUE(server.Await("agent", DeploymentState::kRunning));
+    const AgentId id = server.IdOf("agent");
+    server.supervisor->SetNoRoom({id, RevisionNumber(1)}, true);
+    auto waits = server.Send(SimServer::To("agent", "hello"));
+    server.world.RunFor(kSecond);
+    ASSERT_TRUE(waits->ok());
+    auto ignore = [](const absl::StatusOr<RemoveOutcome>&) {};
+    server.controller->RemoveAgent("agent", RemoveMode::kDrain, {}, ignore);
+    server.world.RunFor(kSecond);
+    server.controller->RemoveAgent("agent", RemoveMode::kDeadLetter, {}, ignore);
+    server.world.RunFor(cut_us * 1000);
+    server.Crash(CrashKind::kPowerCut);
+    server.Start();
+    server.world.RunFor(60 * kSecond);
+    EXPECT_EQ(ReasonOf(server.Get("agent").status()), "NO_SUCH_AGENT");
+    const journal::CounterRow counters = server.journal->Counters(id);
+    EXPECT_EQ(counters.accepted, 1u);
+    EXPECT_EQ(counters.completed + counters.dead, 1u) << "handled before, or given up; not lost";
+  }
+}
+
 TEST_F(Removals, WatchersAreToldThatThereIsNothingLeft) {
   Canary(1);
   int seen = 0;

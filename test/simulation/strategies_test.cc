@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_join.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/controller/testing/sim_server.h"
@@ -12,10 +13,12 @@
 namespace caxton::controller::testing {
 namespace {
 
+using deployment::DeploymentName;
 using deployment::DeploymentState;
 using deployment::EndCause;
 using deployment::PauseReason;
 using supervisor::testing::EchoScript;
+using ::testing::ElementsAre;
 
 constexpr int64_t kSecond = kNanosPerSecond;
 
@@ -63,11 +66,6 @@ class Strategies : public ::testing::Test {
     server_.Crash(CrashKind::kPowerCut);
     server_.Start();
     server_.world.RunFor(kSecond);
-  }
-  absl::StatusOr<std::vector<DeploymentView>> Group(const std::vector<DeployRequest>& requests) {
-    return server_.Ask<std::vector<DeploymentView>>([&](Done<std::vector<DeploymentView>> done) {
-      server_.controller->DeployGroup(requests, {}, std::move(done));
-    });
   }
 
   SimServer server_;
@@ -155,7 +153,8 @@ TEST_F(Strategies, AGroupIsSwitchedInOneSwap) {
   Serve("a", 0);
   Serve("b", 1);
   server_.supervisor->SetPrepareDelay({server_.IdOf("b"), RevisionNumber(2)}, 20 * kSecond);
-  auto made = Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])});
+  auto made =
+      server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])});
   ASSERT_TRUE(made.ok()) << made.status();
   server_.world.RunFor(10 * kSecond);
   EXPECT_EQ(Answers("a"), 1u) << "it waits for the other";
@@ -177,13 +176,53 @@ TEST_F(Strategies, AGroupIsSwitchedInOneSwap) {
   EXPECT_EQ(Status("a").group.size(), 2u);
 }
 
+TEST_F(Strategies, AGroupLeavesOutWhoRunsTheSameContentAlready) {
+  Serve("a", 0);
+  const std::vector<DeployRequest> requests = {SimServer::Direct("a", modules_[0]),
+                                               SimServer::Direct("b", modules_[3])};
+  auto one = server_.Group(requests);
+  ASSERT_TRUE(one.ok()) << one.status();
+  EXPECT_THAT(one->already_running, ElementsAre("a"));
+  ASSERT_EQ(one->made.size(), 1u);
+  EXPECT_EQ(one->made[0].status.agent, "b");
+  ASSERT_TRUE(server_.Await("b", DeploymentState::kRunning));
+
+  auto none = server_.Group(requests);
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_THAT(none->already_running, ElementsAre("a", "b"));
+  EXPECT_TRUE(none->made.empty());
+  EXPECT_EQ(Answers("a"), 1u) << "nothing was made";
+  EXPECT_EQ(Answers("b"), 1u);
+
+  std::vector<DeployRequest> forced = requests;
+  forced[1].force = true;
+  auto again = server_.Group(forced);
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_THAT(again->already_running, ElementsAre("a"));
+  ASSERT_TRUE(
+      server_.Await(DeploymentName(again->made.at(0).status.id), DeploymentState::kRunning));
+  EXPECT_EQ(Answers("b"), 2u);
+}
+
+TEST_F(Strategies, AGroupThatServesAlreadyIsNotInTheWayOfItsOwnNextDeployment) {
+  Serve("a", 0);
+  ASSERT_TRUE(server_.Deploy(SimServer::Canary("a", modules_[1], "10:1h", "error_rate > 1%")).ok());
+  ASSERT_TRUE(server_.Await("a", DeploymentState::kDeploying));
+  auto same = server_.Group({SimServer::Direct("a", modules_[0])});
+  ASSERT_TRUE(same.ok()) << same.status();
+  EXPECT_THAT(same->already_running, ElementsAre("a"));
+  EXPECT_EQ(ReasonOf(server_.Group({SimServer::Direct("a", modules_[2])}).status()),
+            "DEPLOYMENT_IN_PROGRESS");
+}
+
 TEST_F(Strategies, AGroupGoesTogetherOrNotAtAll) {
   Serve("a", 0);
   Serve("b", 1);
   server_.supervisor->FailPrepare({server_.IdOf("b"), RevisionNumber(2)},
                                   absl::InternalError("no worker"));
   ASSERT_TRUE(
-      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+      server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])})
+          .ok());
   server_.world.RunFor(10 * kSecond);
   EXPECT_EQ(Status("a").state, DeploymentState::kRolledBack);
   EXPECT_EQ(Status("a").cause, EndCause::kGroup);
@@ -198,7 +237,8 @@ TEST_F(Strategies, AGroupWhoseOtherAgentIsRemovedDoesNotWaitForIt) {
   Serve("b", 1);
   server_.supervisor->SetPrepareDelay({server_.IdOf("b"), RevisionNumber(2)}, 20 * kSecond);
   ASSERT_TRUE(
-      Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])}).ok());
+      server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("b", modules_[3])})
+          .ok());
   server_.world.RunFor(kSecond);
   ASSERT_TRUE(server_.Remove("b", router::RemoveMode::kPurge).ok());
   server_.world.RunFor(kSecond);
@@ -209,19 +249,22 @@ TEST_F(Strategies, AGroupWhoseOtherAgentIsRemovedDoesNotWaitForIt) {
 
 TEST_F(Strategies, AGroupIsRefusedWhole) {
   Serve("a", 0);
-  EXPECT_EQ(ReasonOf(Group({}).status()), "GROUP_SIZE");
+  EXPECT_EQ(ReasonOf(server_.Group({}).status()), "GROUP_SIZE");
   EXPECT_EQ(
-      ReasonOf(Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("a", modules_[3])})
-                   .status()),
+      ReasonOf(
+          server_.Group({SimServer::Direct("a", modules_[2]), SimServer::Direct("a", modules_[3])})
+              .status()),
       "GROUP_TWICE");
-  EXPECT_EQ(ReasonOf(Group({SimServer::Direct("b", modules_[2]),
-                            SimServer::Canary("a", modules_[3], "5:1m", "error_rate > 1%")})
+  EXPECT_EQ(ReasonOf(server_
+                         .Group({SimServer::Direct("b", modules_[2]),
+                                 SimServer::Canary("a", modules_[3], "5:1m", "error_rate > 1%")})
                          .status()),
             "GROUP_STAGES");
   ASSERT_TRUE(server_.Deploy(SimServer::Canary("a", modules_[1], "5:1m", "error_rate > 1%")).ok());
   EXPECT_EQ(
-      ReasonOf(Group({SimServer::Direct("b", modules_[2]), SimServer::Direct("a", modules_[3])})
-                   .status()),
+      ReasonOf(
+          server_.Group({SimServer::Direct("b", modules_[2]), SimServer::Direct("a", modules_[3])})
+              .status()),
       "DEPLOYMENT_IN_PROGRESS");
   EXPECT_FALSE(server_.Get("b").ok()) << "nothing was made";
 }
@@ -234,14 +277,18 @@ TEST_F(Strategies, AGroupCutShortAnywhereIsSwitchedWhole) {
     const Digest two = server.AddModule("two", EchoScript());
     DeployRequest a = SimServer::Direct("a", one);
     DeployRequest b = SimServer::Direct("b", two);
+    DeployRequest served = SimServer::Direct("served", one);
+    ASSERT_TRUE(server.Deploy(served).ok());
+    ASSERT_TRUE(server.Await("served", DeploymentState::kRunning));
     const auto deploy = [&] {
-      auto told = server.Once<std::vector<DeploymentView>>(
+      auto told = server.Once<GroupOutcome>(
           "group", "a and b",
-          [&](CommandClaim claim, Done<std::vector<DeploymentView>> done) {
-            server.controller->DeployGroup({a, b}, std::move(claim), std::move(done));
+          [&](CommandClaim claim, Done<GroupOutcome> done) {
+            server.controller->DeployGroup({a, b, served}, std::move(claim), std::move(done));
           },
-          [](const std::vector<DeploymentView>& views) {
-            return StrCat(views.size(), " from ", views[0].status.id.value());
+          [](const GroupOutcome& group) {
+            return StrCat(group.made.size(), " from ", group.made.at(0).status.id.value(), ", not ",
+                          absl::StrJoin(group.already_running, ","));
           });
       server.world.RunUntil([&] { return told->has_value(); }, kSecond);
       return told->has_value() ? **told : absl::UnavailableError("no answer");
@@ -253,7 +300,7 @@ TEST_F(Strategies, AGroupCutShortAnywhereIsSwitchedWhole) {
     server.world.RunFor(60 * kSecond);
     EXPECT_EQ(server.Get("a")->status.state, DeploymentState::kRunning);
     EXPECT_EQ(server.Get("b")->status.state, DeploymentState::kRunning);
-    EXPECT_EQ(*deploy(), "2 from 1") << "a repeat is the same group";
+    EXPECT_EQ(*deploy(), "2 from 2, not served") << "a repeat is the same group";
   }
 }
 

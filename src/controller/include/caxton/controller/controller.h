@@ -123,11 +123,12 @@ class Controller {
 
   // ---- commands. `target` is an agent's name or "dep-N".
   virtual void Deploy(DeployRequest request, Done<DeployOutcome> done) = 0;
-  // Several agents, one request each, switched in one route change: all of them or none. None may
-  // have a deployment under way; strategies direct and blue-green, without a wait.
+  // Several agents, one request each, switched in one route change: all of them or none. An agent
+  // that serves the same content already is left out, unless forced; of the others none may have a
+  // deployment under way. Strategies direct and blue-green, without a wait.
   // `claim` is the group's; those of its members are not looked at.
   virtual void DeployGroup(std::vector<DeployRequest> requests, CommandClaim claim,
-                           Done<std::vector<DeploymentView>> done) = 0;
+                           Done<GroupOutcome> done) = 0;
   virtual void Promote(PromoteRequest request, Done<DeploymentView> done) = 0;
   virtual void Pause(std::string target, CommandTerms terms, Done<DeploymentView> done) = 0;
   virtual void Resume(std::string target, CommandTerms terms, Done<DeploymentView> done) = 0;

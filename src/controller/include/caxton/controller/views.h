@@ -70,6 +70,11 @@ struct DeployOutcome {
   std::vector<FieldChange> changes;                        // against the stable revision
 };
 
+struct GroupOutcome {
+  std::vector<DeploymentView> made;          // in the order of the requests
+  std::vector<std::string> already_running;  // agents left out: the same content serves there
+};
+
 // What a caller names who wants to change exactly what it has seen. It is another after every
 // change but the progress of a clock, and the same after a restart.
 std::string EtagOf(const deployment::DeploymentStatus& status);

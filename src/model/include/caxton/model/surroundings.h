@@ -20,6 +20,9 @@ struct KnownRevision {
   std::string agent;
   std::string name;  // "billing@3": for ComparedWith only, findings say what holds for any number
   ModuleTraits traits;
+  // It is switched together with the new revision; of what serves until then, if anything does.
+  bool together = false;
+  std::optional<ModuleTraits> replaced = std::nullopt;
 
   friend bool operator==(const KnownRevision&, const KnownRevision&) = default;
 };
@@ -28,10 +31,12 @@ struct Surroundings {
   // False: a module is looked at on its own, and nothing is said about who is not there.
   bool on_server = false;
   std::optional<KnownRevision> live;
-  // What serves of other agents: those it sends to, by name, then those that only send to it.
+  // Other agents as they serve, or as they are switched together with it: those of its group, those
+  // it sends to, by name, then those that only send to it.
   std::vector<KnownRevision> others;
   uint32_t left_out = 0;  // more of them than kMaxOtherAgents: not compared
-  // Switched together with it, and so not compared by what serves of them now.
+  // Switched together with it and not examined yet: not compared by what serves of them now. Their
+  // own examination compares with this one.
   std::vector<std::string> together;
   // Broken and undecided contracts are warnings: somebody answers for them.
   bool allow_breaking = false;

@@ -81,6 +81,10 @@ class SimServer final : private router::RouterObserver {
     return got->has_value() ? **got : absl::DeadlineExceededError("no answer");
   }
   absl::StatusOr<DeployOutcome> Deploy(DeployRequest request);
+  absl::StatusOr<GroupOutcome> Group(const std::vector<DeployRequest>& requests) {
+    return Ask<GroupOutcome>(
+        [&](Done<GroupOutcome> done) { controller->DeployGroup(requests, {}, std::move(done)); });
+  }
   static DeployRequest Direct(const std::string& agent, const Digest& module);
   static DeployRequest Canary(const std::string& agent, const Digest& module,
                               const std::string& stages, const std::string& conditions);
