@@ -54,7 +54,11 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
   grpc::Status DeployAgents(grpc::ServerContext*, const v1::DeployAgentsRequest* request,
                             v1::DeployAgentsResponse* response) override {
     for (int i = 1; i <= request->deploy_size(); ++i) {
-      response->add_deployments()->set_deployment_id(StrCat("dep-", i));
+      if (answer.already_running()) {
+        response->add_already_running(request->deploy(i - 1).name());
+      } else {
+        response->add_deployments()->set_deployment_id(StrCat("dep-", i));
+      }
     }
     last = request->deploy(0);
     return status;
@@ -384,6 +388,19 @@ TEST_F(ClientTest, TheSameContentAgainIsDone) {
   deployments_.answer.set_already_running(true);
   EXPECT_EQ(Deploy(), 0);
   EXPECT_THAT(fake_.out(), StartsWith("already running: greeter"));
+}
+
+TEST_F(ClientTest, AGroupThatRunsAlreadyIsDone) {
+  const std::string list = module_ + ".yaml";
+  std::ofstream(list) << "- { agent: a, module: " << module_
+                      << " }\n- { agent: b, module: " << module_ << " }\n";
+  deployments_.answer.set_already_running(true);
+  EXPECT_EQ(fake_.Run({"deploy", "-f", list}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("already running: a has the same content"));
+  EXPECT_THAT(fake_.out(), HasSubstr("already running: b has the same content"));
+  EXPECT_EQ(deployments_.watch_calls, 0);
+  EXPECT_EQ(fake_.Run({"deploy", "-f", list, "--output", "json"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("\"alreadyRunning\": [\n  \"a\",\n  \"b\"\n ]"));
 }
 
 TEST_F(ClientTest, DetachPrintsTheId) {

@@ -59,6 +59,11 @@ absl::Status Complete(Context& context, const std::string& path, v1::DeployReque
   return absl::OkStatus();
 }
 
+std::string AlreadyRunning(std::string_view what) {
+  return StrCat("already running: ", what,
+                " has the same content (use --force to deploy it again)\n");
+}
+
 std::string KeyOf(Context& context, const DeployFlags& flags) {
   return flags.idempotency_key.empty() ? context.client().NewIdempotencyKey()
                                        : flags.idempotency_key;
@@ -78,8 +83,11 @@ absl::StatusOr<ExitCode> DeployGroup(Context* context, const DeployFlags& flags,
   ASSIGN_OR_RETURN(const v1::DeployAgentsResponse response,
                    (Call(context->client(), &v1::AgentDeployment::Stub::DeployAgents, request)));
   for (const std::string& agent : response.already_running()) {
-    context->err() << "already running: " << agent
-                   << " has the same content (use --force to deploy it again)\n";
+    if (!context->printer().structured()) {
+      context->printer().Text(AlreadyRunning(agent));
+    } else if (!response.deployments().empty()) {  // else the document is the answer
+      context->err() << AlreadyRunning(agent);
+    }
   }
   if (flags.detach || response.deployments().empty()) {
     if (context->printer().structured()) {
@@ -124,10 +132,8 @@ absl::StatusOr<ExitCode> Deploy(Context* context, const DeployFlags& flags) {
     if (printer.structured()) {
       printer.Document(response);
     } else {
-      printer.Text(StrCat(
-          "already running: ",
-          response.deployment().revision().empty() ? plan.agent : response.deployment().revision(),
-          " has the same content (use --force to deploy it again)\n"));
+      const std::string& revision = response.deployment().revision();
+      printer.Text(AlreadyRunning(revision.empty() ? plan.agent : revision));
     }
     return ExitCode::kDone;
   }
