@@ -257,7 +257,8 @@ std::optional<ConnectAnswer> ConnectFrontImpl::Refuse(const ConnectHead& head) c
                                 "WRONG_TIMEOUT",
                                 "send a number of milliseconds above 0, of at most 10 digits"));
   }
-  for (const std::string* value : {&head.authorization, &head.traceparent, &head.tracestate}) {
+  for (const std::string* value :
+       {&head.authorization, &head.traceparent, &head.tracestate, &head.preview}) {
     if (PrintableAscii(*value)) continue;
     return ConnectError(Invalid("a header holds characters that are not printable ASCII",
                                 "WRONG_HEADER", "leave them out"));
@@ -299,6 +300,7 @@ grpc::Status ConnectFrontImpl::Forward(const MethodDescriptor& method, const Con
   context.AddMetadata("traceparent", head.traceparent);
   if (!head.tracestate.empty()) context.AddMetadata("tracestate", head.tracestate);
   if (!head.authorization.empty()) context.AddMetadata("authorization", head.authorization);
+  if (!head.preview.empty()) context.AddMetadata("caxton-preview", head.preview);
   const grpc::ByteBuffer sent = ToBuffer(request);
   grpc::ByteBuffer received;
   grpc::Status status;

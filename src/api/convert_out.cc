@@ -423,18 +423,25 @@ constexpr int64_t kLongWaitNs = 60 * kNanosPerSecond;
 // More failing steps than this are shown as a fault of the agent.
 constexpr double kDegradedErrorRate = 0.05;
 
-// Derived: workers, health_check, error rate, what waits.
-void HealthToWire(const controller::AgentView& in, v1::AgentHealth* out) {
+// What of an agent's health is derived from: workers, health_check, error rate, what waits.
+struct HealthSource {
+  const Revision* revision = nullptr;  // null: there is none
+  const std::optional<supervisor::WorkersStatus>& workers;
+  double error_rate = 0;
+  int64_t oldest_waiting_ns = 0;
+};
+
+void HealthToWire(const HealthSource& in, v1::AgentHealth* out) {
   out->set_error_rate(in.error_rate);
   if (in.oldest_waiting_ns > 0) SetDuration(in.oldest_waiting_ns, out->mutable_oldest_waiting());
-  if (!in.stable_workers) {
-    if (!in.stable) return;
+  if (in.revision == nullptr) return;
+  if (!in.workers) {
     out->set_status(v1::AgentHealth::DOWN);
     out->set_detail("its workers are starting");
     return;
   }
-  const supervisor::WorkersStatus& workers = *in.stable_workers;
-  const int wanted = in.stable ? in.stable->limits.instances : 0;
+  const supervisor::WorkersStatus& workers = *in.workers;
+  const int wanted = in.revision->limits.instances;
   out->set_workers_up(workers.running);
   out->set_workers_wanted(wanted);
   std::string why = workers.healthy ? std::string() : workers.note;
@@ -470,7 +477,12 @@ void ToWire(const controller::AgentView& in, v1::Agent* out) {
     out->set_deployment_id(deployment::DeploymentName(in.deployment->id));
     out->set_state(StateToWire(in.deployment->state));
   }
-  HealthToWire(in, out->mutable_health());
+  HealthToWire({in.stable.get(), in.stable_workers, in.error_rate, in.oldest_waiting_ns},
+               out->mutable_health());
+  if (in.candidate) {
+    HealthToWire({in.candidate.get(), in.candidate_workers, in.candidate_error_rate, 0},
+                 out->mutable_candidate_health());
+  }
   ToWire(in.counters, in.refused, out->mutable_messages());
   out->set_etag(in.etag);
   SetTime(in.record.created_ns, out->mutable_create_time());

@@ -192,8 +192,9 @@ class DeploymentService final : public v1::AgentDeployment::CallbackService {
                             Steering steer) {
     auto pending = Begin(call, response);
     if (!pending->Once(c_->deps.commands, request)) return pending->reactor();
-    (c_->deps.controller->*steer)(request.deployment_id(), {request.etag(), pending->claim()},
-                                  Answer(pending));
+    controller::CommandTerms terms{request.etag(), pending->claim()};
+    if constexpr (requires { request.reason(); }) terms.reason = request.reason();
+    (c_->deps.controller->*steer)(request.deployment_id(), std::move(terms), Answer(pending));
     return pending->reactor();
   }
 
@@ -295,7 +296,7 @@ ServerUnaryReactor* DeploymentService::RollbackDeployment(CallbackServerContext*
   }
   rollback.drain_ns = *drain_ns;
   if (!pending->Once(c_->deps.commands, *request)) return pending->reactor();
-  rollback.terms = {request->etag(), pending->claim()};
+  rollback.terms = {request->etag(), pending->claim(), request->reason()};
   c_->deps.controller->Rollback(
       std::move(rollback), [pending](absl::StatusOr<controller::RollbackOutcome> done) {
         pending->Finish(done.status(), [&](v1::RollbackResponse* r) {

@@ -8,6 +8,7 @@
 #include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
+#include "caxton/model/text.h"
 #include "caxton/v1/messaging.grpc.pb.h"
 #include "convert.h"
 #include "page.h"
@@ -39,7 +40,7 @@ class MessagingService final : public v1::Messaging::CallbackService {
   ServerUnaryReactor* Send(CallbackServerContext* call, const v1::SendRequest* request,
                            v1::SendResponse* response) override {
     auto pending = UnaryCall<v1::SendResponse>::Begin(response, c_->TraceId(*call));
-    absl::StatusOr<Envelope> envelope = Prepare(*request, false);
+    absl::StatusOr<Envelope> envelope = Prepare(*call, *request, false);
     if (!envelope.ok()) {
       pending->Fail(envelope.status());
     } else {
@@ -56,7 +57,7 @@ class MessagingService final : public v1::Messaging::CallbackService {
   ServerUnaryReactor* Request(CallbackServerContext* call, const v1::RequestRequest* request,
                               v1::RequestResponse* response) override {
     auto pending = UnaryCall<v1::RequestResponse>::Begin(response, c_->TraceId(*call));
-    absl::StatusOr<Envelope> envelope = Prepare(*request, true);
+    absl::StatusOr<Envelope> envelope = Prepare(*call, *request, true);
     if (!envelope.ok()) {
       pending->Fail(envelope.status());
     } else {
@@ -116,13 +117,28 @@ class MessagingService final : public v1::Messaging::CallbackService {
   }
 
  private:
+  // The header `caxton-preview: true`, for who cannot or will not change the message.
+  static absl::StatusOr<bool> PreviewHeader(const CallbackServerContext& call) {
+    const auto found = call.client_metadata().find("caxton-preview");
+    if (found == call.client_metadata().end()) return false;
+    const std::string_view value(found->second.data(), found->second.size());
+    if (value == "true" || value == "false") return value == "true";
+    return WithReason(absl::InvalidArgumentError(StrCat("the header caxton-preview is true or ",
+                                                        "false, not ", Quoted(value))),
+                      "WRONG_HEADER");
+  }
+
   template <typename Request>
-  absl::StatusOr<Envelope> Prepare(const Request& request, bool want_reply) {
+  absl::StatusOr<Envelope> Prepare(const CallbackServerContext& call, const Request& request,
+                                   bool want_reply) {
     ASSIGN_OR_RETURN(Envelope envelope, FromWire(request.envelope(), want_reply));
-    if (request.preview() && request.revision() != 0) {
-      return absl::InvalidArgumentError("preview and revision exclude each other");
+    ASSIGN_OR_RETURN(bool preview, PreviewHeader(call));
+    preview |= request.preview();
+    if (preview && request.revision() != 0) {
+      return WithReason(absl::InvalidArgumentError("preview and revision exclude each other"),
+                        "PREVIEW_AND_REVISION");
     }
-    if (request.preview() || request.revision() != 0) {
+    if (preview || request.revision() != 0) {
       ASSIGN_OR_RETURN(envelope.pinned,
                        Pinned(envelope.receiver, RevisionNumber(request.revision())));
     }

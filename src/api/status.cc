@@ -8,6 +8,16 @@
 
 namespace caxton::api {
 
+namespace {
+
+// Every error has one: where nothing more special was said, the code's.
+std::string ReasonOrCode(const absl::Status& status) {
+  const std::string reason = ReasonOf(status);
+  return reason.empty() ? absl::StatusCodeToString(status.code()) : reason;
+}
+
+}  // namespace
+
 grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   google::rpc::Status wire;
@@ -16,7 +26,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
   wire.set_message(message);
   google::rpc::ErrorInfo info;
   info.set_domain("caxton");
-  info.set_reason(ReasonOf(status));
+  info.set_reason(ReasonOrCode(status));
   if (const std::string fix = FixOf(status); !fix.empty()) (*info.mutable_metadata())["fix"] = fix;
   wire.add_details()->PackFrom(info);
   if (const std::string field = FieldOf(status); !field.empty()) {
@@ -39,7 +49,7 @@ grpc::Status ToGrpc(const absl::Status& status) {
 void ToItemError(const absl::Status& status, v1::ItemError* error) {
   error->set_code(static_cast<int>(status.code()));
   error->set_message(std::string(StdView(status.message())));
-  error->set_reason(ReasonOf(status));
+  error->set_reason(ReasonOrCode(status));
   error->set_fix(FixOf(status));
   if (const int64_t retry_ms = RetryAfterMsOf(status); retry_ms >= 0) {
     error->mutable_retry_after()->set_seconds(retry_ms / 1000);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// WatchDeployment: the current snapshot, then each change. A slow reader gets the newest snapshot,
-// never a backlog; transitions it has not seen are merged into the next frame. When the
-// deployment's agent is removed the stream ends with NOT_FOUND.
+// WatchDeployment: the current snapshot, then each change. A slow reader gets each transition, up
+// to kMaxWatchBacklog of them, and of the live numbers the newest. When the deployment's agent is
+// removed the stream ends with NOT_FOUND.
+#include <deque>
 #include <memory>
 #include <optional>
 
+#include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "convert.h"
 #include "services.h"
@@ -96,10 +98,17 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
     ToWire(view, next.mutable_deployment());
     next.set_deployment_id(next.deployment().deployment_id());
     next.set_trace_id(trace_id_);
-    next.set_transition(transition || (next_ && next_->transition()));
+    next.set_transition(transition);
     next.set_last(Reached(view.status, until_));
-    if (next_ && next_->last()) return;
-    next_ = std::move(next);
+    if (!next_.empty()) {
+      v1::WatchDeploymentResponse& newest = next_.back();
+      if (newest.last()) return;
+      if (!newest.transition() || next_.size() >= kMaxWatchBacklog) {
+        next.set_transition(transition || newest.transition());
+        next_.pop_back();
+      }
+    }
+    next_.push_back(std::move(next));
     Pump();
   }
   // Nothing comes any more; what is there is still shown.
@@ -109,12 +118,12 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
   }
   void Pump() {
     if (ended_ || writing_) return;
-    if (!next_) {
+    if (next_.empty()) {
       if (gone_) End(*gone_);
       return;
     }
-    out_ = *std::move(next_);
-    next_.reset();
+    out_ = std::move(next_.front());
+    next_.pop_front();
     writing_ = true;
     StartWrite(&out_);
   }
@@ -128,7 +137,7 @@ class WatchStream final : public grpc::ServerWriteReactor<v1::WatchDeploymentRes
   const v1::WatchDeploymentRequest::Until until_;
   const std::string trace_id_;
   // Guarded by shared_->mutex.
-  std::optional<v1::WatchDeploymentResponse> next_;
+  std::deque<v1::WatchDeploymentResponse> next_;
   std::optional<grpc::Status> gone_;
   v1::WatchDeploymentResponse out_;
   bool writing_ = false;

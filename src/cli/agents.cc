@@ -38,6 +38,14 @@ std::string HealthText(const v1::AgentHealth& health, const Style& style) {
   }
 }
 
+// " (candidate down)" where it is not well, else nothing.
+std::string IllCandidate(const v1::Agent& agent, const Style& style) {
+  const v1::AgentHealth& health = agent.candidate_health();
+  const bool ill =
+      health.status() == v1::AgentHealth::DEGRADED || health.status() == v1::AgentHealth::DOWN;
+  return ill ? StrCat(" (candidate ", HealthText(health, style), ")") : "";
+}
+
 std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 absl::StatusOr<ExitCode> ListAgents(Context* context) {
@@ -51,15 +59,17 @@ absl::StatusOr<ExitCode> ListAgents(Context* context) {
   }
   Table table({"AGENT", "REVISION", "VERSION", "STATE", "CANDIDATE", "HEALTH", "WAITING", "P99"});
   for (const v1::Agent& agent : response.agents()) {
-    table.Row({agent.name(), OrDash(agent.stable().name()), OrDash(agent.stable().version()),
-               agent.state() == v1::DEPLOYMENT_STATE_UNSPECIFIED
-                   ? "-"
-                   : v1::DeploymentState_Name(agent.state()),
-               agent.has_candidate() ? StrCat(agent.candidate().name(), " ",
-                                              Percent(agent.candidate().weight_percent()))
-                                     : "-",
-               HealthText(agent.health(), printer.style()), StrCat(agent.messages().waiting()),
-               agent.has_p99_latency() ? ShortDuration(Nanos(agent.p99_latency())) : "-"});
+    table.Row(
+        {agent.name(), OrDash(agent.stable().name()), OrDash(agent.stable().version()),
+         agent.state() == v1::DEPLOYMENT_STATE_UNSPECIFIED
+             ? "-"
+             : v1::DeploymentState_Name(agent.state()),
+         agent.has_candidate()
+             ? StrCat(agent.candidate().name(), " ", Percent(agent.candidate().weight_percent()))
+             : "-",
+         StrCat(HealthText(agent.health(), printer.style()), IllCandidate(agent, printer.style())),
+         StrCat(agent.messages().waiting()),
+         agent.has_p99_latency() ? ShortDuration(Nanos(agent.p99_latency())) : "-"});
   }
   if (table.empty()) {
     context->err() << "No agents yet. Deploy one with `caxton deploy FILE.wasm`.\n";
@@ -95,6 +105,9 @@ std::string AgentText(const v1::Agent& agent, const Style& style) {
   if (agent.has_stable()) StrAppend(&out, "  stable    ", RevisionLines(agent.stable()));
   if (agent.has_candidate()) {
     StrAppend(&out, "  candidate ", RevisionLines(agent.candidate()));
+    const v1::AgentHealth& health = agent.candidate_health();
+    StrAppend(&out, "    health    ", HealthText(health, style),
+              health.detail().empty() ? "" : StrCat(" - ", OneLine(health.detail(), 80)), "\n");
   }
   if (!agent.deployment_id().empty()) {
     StrAppend(&out, "  newest deployment ", agent.deployment_id(), " ",

@@ -127,9 +127,11 @@ absl::StatusOr<ExitCode> Promote(Context* context, const std::string& id, bool f
 template <typename Request, typename Response>
 absl::StatusOr<ExitCode> Steer(Context* context, const std::string& id,
                                grpc::Status (DeploymentStub::*method)(grpc::ClientContext*,
-                                                                      const Request&, Response*)) {
+                                                                      const Request&, Response*),
+                               const std::string& reason = "") {
   Request request;
   request.set_deployment_id(id);
+  if constexpr (requires { request.set_reason(reason); }) request.set_reason(reason);
   request.set_idempotency_key(context->client().NewIdempotencyKey());
   return PrintSteered(context, id, Call(context->client(), method, request));
 }
@@ -236,8 +238,10 @@ void AddDeploymentCommands(CLI::App* app, Context* context) {
      [=] { return Steer(context, *id, &DeploymentStub::PauseDeployment); });
   on(add("resume", "Let the stage's clock run again"),
      [=] { return Steer(context, *id, &DeploymentStub::ResumeDeployment); });
-  on(add("abort", "Give up a deployment; the stable revision serves on"),
-     [=] { return Steer(context, *id, &DeploymentStub::AbortDeployment); });
+  auto reason = std::make_shared<std::string>();
+  CLI::App* abort = add("abort", "Give up a deployment; the stable revision serves on");
+  abort->add_option("--reason", *reason, "Why, for the record");
+  on(abort, [=] { return Steer(context, *id, &DeploymentStub::AbortDeployment, *reason); });
   auto detach = std::make_shared<bool>(false);
   CLI::App* retry = add("retry", "The same deployment again");
   retry->add_flag("--detach", *detach, "Do not wait");

@@ -59,9 +59,9 @@ void ControllerImpl::AskJudge(Run* run) {
 // `promote: early`: asked of each stage once; if it comes to nothing, the stage's time decides.
 void ControllerImpl::AskEarly(Run* run) {
   const deployment::DeploymentStatus& s = run->status;
-  const bool in_stage = s.state == DeploymentState::kDeploying && s.prepared &&
-                        s.stage < s.plan.stages.size() &&
-                        s.paused == deployment::PauseReason::kNone;
+  const bool in_stage =
+      s.state == DeploymentState::kDeploying && s.prepared && s.stage < s.plan.stages.size() &&
+      s.paused == deployment::PauseReason::kNone && !run->unwell_since_ns.has_value();
   if (s.plan.promote != PromoteWhen::kEarly || !in_stage || run->early_asked == s.stage) return;
   std::optional<deployment::StageReport> report = run->judge->EarlyPass(s.plan.stages[s.stage]);
   if (!report.has_value()) return;
@@ -99,20 +99,24 @@ void ControllerImpl::ArmClock(Run* run, int64_t remaining_ns, bool cleanup) {
   run->clock_since_ns = d_.clock->MonoNanos();
   run->clock_runs = true;
   run->timer = d_.executor->PostAfter(remaining_ns, [this, id, cleanup] { OnTimeUp(id, cleanup); });
-  if (!ticking_) {
-    ticking_ = true;
-    d_.executor->PostAfter(kTickNs, [this] { Tick(); });
-  }
+  KeepTicking();
+}
+
+void ControllerImpl::KeepTicking() {
+  if (std::exchange(ticking_, true)) return;
+  d_.executor->PostAfter(kTickNs, [this] { Tick(); });
 }
 
 void ControllerImpl::OnTimeUp(DeploymentId id, bool cleanup) {
   Run* run = FindRun(id);
   if (run == nullptr || stopped_) return;
   if (!run->busy) TickJudge(run);
-  if (run->busy) {
-    // What is on its way to the disk may end this stage, and then stops the timer.
-    run->timer =
-        d_.executor->PostAfter(kBusyPollNs, [this, id, cleanup] { OnTimeUp(id, cleanup); });
+  if (!run->busy) CheckWell(run);
+  if (run->busy || run->unwell_since_ns.has_value()) {
+    // What is on its way to the disk may end this stage, and then stops the timer. And a stage does
+    // not end well while the candidate is not: it becomes well again, or fails after kUnwellNs.
+    run->timer = d_.executor->PostAfter(run->busy ? kBusyPollNs : kTickNs,
+                                        [this, id, cleanup] { OnTimeUp(id, cleanup); });
     return;
   }
   const deployment::StageReport report = ReportOf(*run);
@@ -131,19 +135,26 @@ void ControllerImpl::TickJudge(Run* run) {
   AskJudge(run);
 }
 
+std::string ControllerImpl::WhyUnwell(const Run& run) {
+  const AgentEntry* agent = book_.Find(run.status.candidate.agent);
+  const auto it = agent->running.find(run.status.candidate.number);
+  if (it == agent->running.end()) return "its workers cannot be started";
+  const supervisor::WorkersStatus now = it->second.workers->status();
+  if (now.running == 0) return "none of its workers stays up";
+  return now.healthy ? "" : StrCat("its health check fails: ", now.note);
+}
+
+// In its stages, paused or not, and in the cleanup window, unless somebody has skipped its judge.
+bool ControllerImpl::Watched(const Run& run) {
+  const deployment::DeploymentStatus& s = run.status;
+  if (s.state == DeploymentState::kDeploying) return s.prepared && !s.rolling_back;
+  return s.state == DeploymentState::kRunning && !s.finalized && s.has_stable() &&
+         !s.judge_skipped && !s.rolling_back;
+}
+
 // A candidate that is not well fails its stage, whatever its steps say.
 void ControllerImpl::CheckWell(Run* run) {
-  if (run->status.state != DeploymentState::kDeploying || !run->status.prepared) return;
-  AgentEntry* agent = book_.Find(run->status.candidate.agent);
-  auto it = agent->running.find(run->status.candidate.number);
-  std::string why;
-  if (it == agent->running.end()) {
-    why = "its workers cannot be started";
-  } else if (const supervisor::WorkersStatus now = it->second.workers->status(); !now.healthy) {
-    why = StrCat("its health check fails: ", now.note);
-  } else if (now.running == 0) {
-    why = "none of its workers stays up";
-  }
+  std::string why = Watched(*run) ? WhyUnwell(*run) : "";
   if (why.empty()) {
     run->unwell_since_ns.reset();
     return;
@@ -165,9 +176,7 @@ void ControllerImpl::Tick() {
   ticking_ = false;
   if (stopped_) return;
   for (auto& [id, run] : runs_) {
-    const bool watched_pause = run->status.state == DeploymentState::kDeploying &&
-                               (run->judge != nullptr || run->comparison != nullptr);
-    if (!run->clock_runs && !watched_pause) continue;
+    if (!run->clock_runs && !Watched(*run)) continue;
     ticking_ = true;
     if (run->busy) continue;
     TickJudge(run.get());

@@ -33,6 +33,34 @@ bool HasLeft(const deployment::DeploymentStatus& status, std::string_view stage)
   return std::find(left.begin(), left.end(), stage) != left.end();
 }
 
+// What the request for `revision` had changed of `base`, which served then. Null: it is not kept
+// any more, or there was none; then all of it.
+RevisionOverrides OverridesOf(const Revision& revision, const Revision* base) {
+  RevisionOverrides overrides;
+  const auto changed = [&](const auto& now, const auto& before, auto* override) {
+    if (base == nullptr || now != before) *override = now;
+  };
+  const Revision none;
+  const Revision& old = base ? *base : none;
+  changed(revision.limits.memory_bytes, old.limits.memory_bytes, &overrides.memory_bytes);
+  changed(revision.limits.cpu_millis, old.limits.cpu_millis, &overrides.cpu_millis);
+  changed(revision.limits.cpu_max_millis, old.limits.cpu_max_millis, &overrides.cpu_max_millis);
+  changed(revision.limits.deadline_ns, old.limits.deadline_ns, &overrides.deadline_ns);
+  changed(revision.limits.max_message_bytes, old.limits.max_message_bytes,
+          &overrides.max_message_bytes);
+  changed(revision.limits.instances, old.limits.instances, &overrides.instances);
+  changed(revision.delivery.max_attempts, old.delivery.max_attempts, &overrides.max_attempts);
+  changed(revision.delivery.mode, old.delivery.mode, &overrides.delivery);
+  changed(revision.delivery.on_poison, old.delivery.on_poison, &overrides.on_poison);
+  for (const auto& [name, value] : revision.settings) {
+    const auto before = old.settings.find(name);
+    if (base == nullptr || before == old.settings.end() || before->second != value) {
+      overrides.settings[name] = value;
+    }
+  }
+  return overrides;
+}
+
 }  // namespace
 
 absl::Status ControllerImpl::Removing(const std::string& agent) {
@@ -71,6 +99,24 @@ void ControllerImpl::Command(std::string target, CommandTerms terms,
   });
 }
 
+// `--full` is how somebody insists.
+absl::Status ControllerImpl::CheckPromotable(const PromoteRequest& request) {
+  absl::StatusOr<Run*> run = FindTarget(request.target);
+  if (!run.ok()) return run.status();
+  const deployment::DeploymentStatus& status = (*run)->status;
+  if (request.full || status.state != DeploymentState::kDeploying || !status.prepared) {
+    return absl::OkStatus();
+  }
+  // A worker that is just being replaced is no reason.
+  const std::string why = (*run)->unwell_since_ns.has_value() ? WhyUnwell(**run) : "";
+  if (why.empty()) return absl::OkStatus();
+  return WithFix(
+      WithReason(absl::FailedPreconditionError(StrCat(
+                     DeploymentName(status.id), " is not promoted while it is not well: ", why)),
+                 "NOT_WELL"),
+      "wait until it is well, roll it back, or give it all traffic all the same with --full");
+}
+
 void ControllerImpl::Promote(PromoteRequest request, Done<DeploymentView> done) {
   OnStrand([this, request = std::move(request), done = std::move(done)]() mutable {
     const std::string& from = request.from_stage;
@@ -88,6 +134,9 @@ void ControllerImpl::Promote(PromoteRequest request, Done<DeploymentView> done) 
                                                  StageName(status), "', not in '", from, "'")),
             "WRONG_STAGE"));
       }
+    }
+    if (!request.terms.claim.earlier) {
+      if (absl::Status unwell = CheckPromotable(request); !unwell.ok()) return done(unwell);
     }
     Command(
         std::move(request.target), std::move(request.terms),
@@ -112,9 +161,13 @@ void ControllerImpl::Resume(std::string target, CommandTerms terms, Done<Deploym
 }
 
 void ControllerImpl::Abort(std::string target, CommandTerms terms, Done<DeploymentView> done) {
+  std::string reason = terms.reason;
   Command(
       std::move(target), std::move(terms),
-      [](const Run&) -> deployment::Event { return deployment::Abort{}; }, std::move(done));
+      [reason = std::move(reason)](const Run&) -> deployment::Event {
+        return deployment::Abort{deployment::EndCause::kAbort, reason};
+      },
+      std::move(done));
 }
 
 void ControllerImpl::Retry(std::string target, CommandClaim claim, Done<DeployOutcome> done) {
@@ -136,6 +189,13 @@ void ControllerImpl::OnRetry(const std::string& target, CommandClaim claim,
                                "; only what has failed or was rolled back can be tried again")),
                            "NOT_ENDED"));
   }
+  if (!status.group.empty()) {
+    return done(WithFix(
+        WithReason(absl::FailedPreconditionError(StrCat(
+                       DeploymentName(status.id), " was to be switched together with others")),
+                   "GROUP_MEMBER"),
+        "deploy the list again: `caxton deploy -f FILE`; who runs it already is left out"));
+  }
   AgentEntry* agent = book_.Find(std::string_view(status.agent));
   if (agent != nullptr && agent->closed) return done(Removing(status.agent));
   std::shared_ptr<const Revision> old = agent ? agent->Find(status.candidate.number) : nullptr;
@@ -147,13 +207,15 @@ void ControllerImpl::OnRetry(const std::string& target, CommandClaim claim,
   request.agent = status.agent;
   request.label = status.label;
   request.module = old->module;
+  request.spec = status.spec;
+  request.overrides = OverridesOf(*old, agent->Find(status.stable.number).get());
+  request.force = true;
   request.allow_breaking = !status.allowed_by.empty();
   request.requested_by = status.allowed_by;
   request.terms.claim = std::move(claim);
-  Revision revision = *old;
-  revision.created_ns = d_.clock->WallNanos();
-  deployment::DeploymentPlan plan = status.plan;
-  Create({std::move(request), std::move(revision), std::move(plan)}, std::move(done));
+  // As if it was asked for now: what has been set since carries over, and there may be a stable
+  // revision to share the traffic with.
+  OnDeploy(std::move(request), std::move(done));
 }
 
 }  // namespace caxton::controller

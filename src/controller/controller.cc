@@ -295,9 +295,11 @@ ControllerImpl::Made ControllerImpl::Make(Making what, journal::CommitOp* op) {
   status.candidate = candidate->ref;
   status.stable = agent->Serving();
   status.plan = std::move(what.plan);
+  status.spec = request.spec;
   d_.random->Fill(status.salt);
   if (request.allow_breaking) status.allowed_by = request.requested_by;
   status.restores = what.restores;
+  if (what.restores) run->rollback_decided_ns = d_.clock->MonoNanos();
   status.group = std::move(what.group);
 
   const bool behind = agent->active.valid();

@@ -105,8 +105,9 @@ class ControllerImpl final : public Controller {
     int64_t clock_base_ns = 0;
     bool busy = false;  // a transition's record is on its way to the disk
     std::deque<Waiting> waiting;
-    int64_t rollback_decided_ns = 0;
+    int64_t rollback_decided_ns = 0;  // monotonic; 0: not
     uint64_t interrupted = 0, redelivered = 0;
+    int64_t warm_until_ns = 0;               // of warm_up; monotonic
     std::optional<int64_t> unwell_since_ns;  // the candidate has no healthy worker
     // Called once; the run may be gone by then.
     std::vector<absl::AnyInvocable<void()>> when_rolled_back;  // and its workers stopped
@@ -206,6 +207,8 @@ class ControllerImpl final : public Controller {
   void CarryOut(DeploymentId id, std::vector<deployment::Effect> effects);
   void CarryOutWithdrawal(Run* run, deployment::Transition transition, CommandClaim claim,
                           Then then);
+  static void NotePhases(Run* run, int64_t drained_ns, const router::WithdrawReport& report);
+  void NoteDiverted(Run* run);
   // With the claim of the command that it comes from.
   journal::CommitOp RecordOf(Run* run, const std::vector<deployment::Effect>& effects,
                              CommandClaim claim = {});
@@ -285,6 +288,8 @@ class ControllerImpl final : public Controller {
     int64_t until_ns = 0;  // a full validator is asked again; monotonic
   };
   void CompileAgain(Compiled what, WorkersReady ready);
+  // Its health is known, and good, before it gets traffic.
+  void AwaitWell(DeploymentId id);
   void GiveTraffic(DeploymentId id);
   bool Wanted(const AgentEntry& agent, RevisionNumber number);
   void StartWorkers(RevisionRef revision);
@@ -302,7 +307,12 @@ class ControllerImpl final : public Controller {
   void OnTimeUp(DeploymentId id, bool cleanup);
   void StopClock(Run* run);
   int64_t ElapsedNs(const Run& run) const;
+  // Why the candidate is not well; empty: it is, or its health_check was not answered yet.
+  std::string WhyUnwell(const Run& run);
+  // A deployment whose candidate has traffic and something to fall back on.
+  static bool Watched(const Run& run);
   void CheckWell(Run* run);
+  void KeepTicking();
   void RecordProgress(Run* run);
   void Tick();
 
@@ -325,6 +335,7 @@ class ControllerImpl final : public Controller {
   // -- commands.cc
   void Command(std::string target, CommandTerms terms,
                std::function<deployment::Event(const Run&)> event, Done<DeploymentView> done);
+  absl::Status CheckPromotable(const PromoteRequest& request);
   static absl::Status TooManyCommands(const Run& run);
   static absl::Status Removing(const std::string& agent);
   void OnRetry(const std::string& target, CommandClaim claim, Done<DeployOutcome> done);
@@ -372,6 +383,8 @@ class ControllerImpl final : public Controller {
   absl::Status CheckEtag(const AgentEntry& agent, const std::string& etag);
   void ExplainJudged(Explanation explanation, Done<Explanation> done);
   void Notify(const Run& run, bool transition);
+  void BeginWatch(const DeploymentView& view, Watcher changed, WatchEnded ended,
+                  Done<uint64_t> done);
   void EndWatches(DeploymentId id, const absl::Status& why);
 
   ControllerDeps d_;

@@ -139,6 +139,7 @@ void ControllerImpl::DoPrepare(DeploymentId id) {
   Run* run = FindRun(id);
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
   const RevisionRef ref = run->status.candidate;
+  run->warm_until_ns = d_.clock->MonoNanos() + run->status.plan.warm_up_limit_ns;
   GetWorkers(*agent->Find(ref.number), run->status.plan.warm_up_limit_ns, true,
              [this, id, ref](absl::StatusOr<std::shared_ptr<supervisor::RevisionWorkers>> workers) {
                OnPrepared(id, ref, std::move(workers));
@@ -160,7 +161,28 @@ void ControllerImpl::OnPrepared(
     return;
   }
   SetRunning(run->status.candidate, *std::move(workers));
-  GiveTraffic(id);
+  AwaitWell(id);
+}
+
+// An agent needs time to become well, and has what is left of warm_up for it.
+void ControllerImpl::AwaitWell(DeploymentId id) {
+  Run* run = FindRun(id);
+  if (run == nullptr || stopped_ || run->status.state != DeploymentState::kDeploying ||
+      run->status.prepared) {
+    return;
+  }
+  const AgentEntry* agent = book_.Find(run->status.candidate.agent);
+  const auto running = agent->running.find(run->status.candidate.number);
+  const bool pending =
+      running != agent->running.end() && running->second.workers->status().health_pending;
+  const std::string why = pending ? "it did not answer its first health check" : WhyUnwell(*run);
+  if (why.empty()) return GiveTraffic(id);
+  if (d_.clock->MonoNanos() >= run->warm_until_ns) {
+    Step(id, deployment::PrepareFailed{StrCat("it was not well at the end of warm_up: ", why)},
+         nullptr);
+    return;
+  }
+  d_.executor->PostAfter(kWellPollNs, [this, id] { AwaitWell(id); });
 }
 
 // A route names at most two revisions: an older deployment's cleanup window ends before the newer

@@ -116,9 +116,13 @@ AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
   view.candidate_workers = workers(agent.route.candidate);
   view.counters = d_.journal->Counters(agent.record.id);
   view.refused = agent.load->refused.load();
-  if (auto it = agent.running.find(agent.route.stable); it != agent.running.end()) {
-    view.error_rate = it->second.load->recent.ErrorRate(d_.clock->MonoNanos());
-  }
+  auto error_rate = [this, &agent](RevisionNumber number) {
+    auto it = agent.running.find(number);
+    return it == agent.running.end() ? 0.0
+                                     : it->second.load->recent.ErrorRate(d_.clock->MonoNanos());
+  };
+  view.error_rate = error_rate(agent.route.stable);
+  view.candidate_error_rate = error_rate(agent.route.candidate);
   return view;
 }
 
@@ -248,18 +252,26 @@ void ControllerImpl::Watch(std::string target, Watcher changed, WatchEnded ended
                            Done<uint64_t> done) {
   OnStrand([this, target = std::move(target), changed = std::move(changed),
             ended = std::move(ended), done = std::move(done)]() mutable {
-    absl::StatusOr<Run*> run = FindTarget(target);
-    if (!run.ok()) return done(run.status());
-    if (watching_.size() >= kMaxWatchers) {
-      return done(WithReason(absl::ResourceExhaustedError("too many callers watch deployments"),
-                             "TOO_MANY_WATCHERS"));
-    }
-    const uint64_t id = next_watch_++;
-    const DeploymentView view = ViewOf(**run);
-    done(id);
-    changed(view, true);
-    watching_[id] = Watching{(*run)->status.id, std::move(changed), std::move(ended)};
+    // Its first view too is one whose record is on the disk.
+    ShowSettled(target, kMaxReadPolls,
+                [this, changed = std::move(changed), ended = std::move(ended),
+                 done = std::move(done)](absl::StatusOr<DeploymentView> view) mutable {
+                  if (!view.ok()) return done(view.status());
+                  BeginWatch(*view, std::move(changed), std::move(ended), std::move(done));
+                });
   });
+}
+
+void ControllerImpl::BeginWatch(const DeploymentView& view, Watcher changed, WatchEnded ended,
+                                Done<uint64_t> done) {
+  if (watching_.size() >= kMaxWatchers) {
+    return done(WithReason(absl::ResourceExhaustedError("too many callers watch deployments"),
+                           "TOO_MANY_WATCHERS"));
+  }
+  const uint64_t id = next_watch_++;
+  done(id);
+  changed(view, true);
+  watching_[id] = Watching{view.status.id, std::move(changed), std::move(ended)};
 }
 
 void ControllerImpl::Unwatch(uint64_t id) {

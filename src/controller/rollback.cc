@@ -115,8 +115,9 @@ void ControllerImpl::OnRollback(RollbackRequest request, Done<RollbackOutcome> d
 
 void ControllerImpl::RollbackRun(Run* run, RollbackRequest request, Done<RollbackOutcome> done) {
   const DeploymentId id = run->status.id;
+  deployment::Event event = deployment::Rollback{request.drain_ns, request.terms.reason};
   Step(
-      id, deployment::Rollback{request.drain_ns},
+      id, std::move(event),
       [this, id, done = std::move(done)](absl::Status status) mutable {
         if (!status.ok()) return done(std::move(status));
         TellRolledBack(id, std::move(done));

@@ -67,6 +67,8 @@ void ControllerImpl::Begin(Run* run, Waiting asked) {
     if (d_.on_transition) d_.on_transition(ViewOf(*run), name);
     return;
   }
+  const bool drains = next->status.rolling_back && !run->status.rolling_back;
+  if (drains) run->rollback_decided_ns = d_.clock->MonoNanos();
   run->status = next->status;
   journal::CommitOp op = RecordOf(run, next->effects, std::move(asked.terms.claim));
   op.durable = [this, id, effects = std::move(next->effects), then = std::move(then)]() mutable {
@@ -149,7 +151,8 @@ void ControllerImpl::CarryOut(DeploymentId id, std::vector<Effect> effects) {
 void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transition,
                                         CommandClaim claim, Then then) {
   const DeploymentId id = run->status.id;
-  run->rollback_decided_ns = d_.clock->MonoNanos();
+  const int64_t began_ns = d_.clock->MonoNanos();
+  if (run->rollback_decided_ns == 0) run->rollback_decided_ns = began_ns;  // else it was drained
   run->status = transition.status;
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
   const auto is_withdraw = [](const Effect& e) {
@@ -174,24 +177,42 @@ void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transit
   journal::CommitOp op = RecordOf(run, {}, std::move(claim));
   AgentBook::PutRoute(route, &op.rows);
   d_.router->Withdraw(withdraw.revision, book_.Snapshot(*agent), std::move(op),
-                      [this, id, effects = std::move(transition.effects),
+                      [this, id, began_ns, effects = std::move(transition.effects),
                        then = std::move(then)](router::WithdrawReport report) mutable {
-                        OnStrand([this, id, report, effects = std::move(effects),
+                        OnStrand([this, id, began_ns, report, effects = std::move(effects),
                                   then = std::move(then)]() mutable {
                           if (Run* run = FindRun(id); run != nullptr) {
-                            deployment::RollbackPhases& phases = run->status.rollback;
-                            phases.diverted_ns = std::max<int64_t>(report.last_dispatch_ns, 1);
-                            phases.interrupted_ns = std::max<int64_t>(report.diverted_ns, 1);
-                            phases.restored_ns = std::max<int64_t>(report.durable_ns, 1);
-                            phases.redelivered_ns = std::max<int64_t>(report.diverted_ns, 1);
-                            run->interrupted = report.interrupted;
-                            run->redelivered = report.redelivered;
+                            NotePhases(run, began_ns - run->rollback_decided_ns, report);
                           }
                           CarryOut(id, std::move(effects));
                           if (then) then(absl::OkStatus());
                           Finish(id);
                         });
                       });
+}
+
+// The report counts from the withdrawal, which began `drained_ns` after the decision. What a shard
+// interrupts it hands to the restored revision in the same breath.
+void ControllerImpl::NotePhases(Run* run, int64_t drained_ns,
+                                const router::WithdrawReport& report) {
+  const auto since = [drained_ns](int64_t ns) { return std::max<int64_t>(drained_ns + ns, 1); };
+  deployment::RollbackPhases& phases = run->status.rollback;
+  if (phases.diverted_ns == 0) phases.diverted_ns = since(report.last_dispatch_ns);
+  phases.interrupted_ns = since(report.diverted_ns);
+  phases.restored_ns = since(report.durable_ns);
+  phases.redelivered_ns = since(report.diverted_ns);
+  run->interrupted = report.interrupted;
+  run->redelivered = report.redelivered;
+}
+
+// Where nothing is cut off: while what is rolled back drains, new messages go elsewhere already;
+// and what restores an older revision serves once its record is durable and its route published.
+void ControllerImpl::NoteDiverted(Run* run) {
+  deployment::RollbackPhases& phases = run->status.rollback;
+  if (run->rollback_decided_ns == 0 || phases.diverted_ns != 0) return;
+  const int64_t elapsed_ns = std::max<int64_t>(d_.clock->MonoNanos() - run->rollback_decided_ns, 1);
+  phases.diverted_ns = elapsed_ns;
+  if (run->status.restores) phases.restored_ns = elapsed_ns;
 }
 
 void ControllerImpl::PublishAgent(AgentEntry* agent) {
@@ -215,6 +236,8 @@ void ControllerImpl::Do(Run* run, const Effect& effect) {
     void operator()(const deployment::PublishRoute& e) {
       agent->route = RouteFor(*agent, *run, e);
       self->PublishAgent(agent);
+      self->NoteDiverted(run);
+      self->KeepTicking();  // its candidate is watched
     }
     void operator()(const deployment::Withdraw&) {
       CAXTON_ASSERT(false, "carried out before its record");

@@ -60,6 +60,7 @@ absl::Status Machine::On(const Abort& event) {
 
 absl::Status Machine::On(const Rollback& event) {
   if (InState(State::kValidating) || (InState(State::kDeploying) && !s.prepared)) {
+    s.error = CutText(event.why);
     return CancelBeforeRunning(EndCause::kRollback);
   }
   if (InState(State::kRunning) && !s.has_stable()) {
@@ -69,6 +70,8 @@ absl::Status Machine::On(const Rollback& event) {
     return Refuse("CLEANUP_OVER", StrCat("its cleanup window is over, the revision before it is ",
                                          "no longer warm: it is ", DeploymentStateName(s.state)));
   }
+  // Asked again while it drains: the first one's words stand.
+  if (!s.rolling_back) s.error = CutText(event.why);
   if (event.drain_ns <= 0) {
     TakeBack(EndCause::kRollback);
     return absl::OkStatus();

@@ -382,7 +382,10 @@ absl::StatusOr<DeploymentPlan> Resolver::Run() {
     const std::string_view separator = faults_.size() == 1 ? " " : "\n  ";
     std::string why = "the deployment plan is impossible:";
     for (const PlanFault& fault : faults_) StrAppend(&why, separator, fault.text);
-    return absl::InvalidArgumentError(why);
+    absl::Status impossible = WithReason(absl::InvalidArgumentError(why), "IMPOSSIBLE_PLAN");
+    const std::string& field = faults_.front().field;
+    if (field.empty()) return impossible;
+    return WithField(std::move(impossible), StrCat("spec.", field));
   }
   AddDefaults();
   SkipWhatNeedsStable();

@@ -283,6 +283,8 @@ TEST(Status, CodecRefusesEveryTruncationAndSurvivesGarbage) {
   s.plan.notes = {"a note"};
   s.allowed_by = "ada";
   s.let_through = {"consumes/REQUEST: narrowed"};
+  s.spec.strategy = Strategy::kCanary;
+  s.spec.rollback_on = {{MetricKind::kErrorRate, 0.25}};
   s.rollback = {1, 2, 3, 4, 5};
   s.salt[3] = 9;
   std::string bytes;

@@ -111,6 +111,9 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   WriteRef(status.candidate, w);
   WriteRef(status.stable, w);
   WritePlan(status.plan, w);
+  std::string spec;
+  EncodeSpec(status.spec, &spec);
+  w.Bytes(spec);
   for (uint8_t byte : status.salt) w.U8(byte);
   w.U32(static_cast<uint32_t>(status.group.size()));
   for (DeploymentId id : status.group) w.U64(id.value());
@@ -157,6 +160,12 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.candidate = ReadRef(r);
   v.stable = ReadRef(r);
   v.plan = ReadPlan(r);
+  absl::StatusOr<DeploymentSpec> spec = DecodeSpec(r.Bytes());
+  if (spec.ok()) {
+    v.spec = *std::move(spec);
+  } else {
+    r.Fail();
+  }
   for (uint8_t& byte : v.salt) byte = r.U8();
   const uint32_t members = ReadCount(r, sizeof(uint64_t));
   for (uint32_t i = 0; i < members && r.ok(); ++i) v.group.push_back(DeploymentId(r.U64()));

@@ -44,7 +44,8 @@ api::ConnectHead HeadOf(const httplib::Request& request) {
           .timeout_ms = request.get_header_value("Connect-Timeout-Ms"),
           .authorization = request.get_header_value("Authorization"),
           .traceparent = request.get_header_value("traceparent"),
-          .tracestate = request.get_header_value("tracestate")};
+          .tracestate = request.get_header_value("tracestate"),
+          .preview = request.get_header_value("Caxton-Preview")};
 }
 
 absl::Status TooMany(std::string_view what) {

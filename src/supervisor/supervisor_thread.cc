@@ -263,7 +263,9 @@ void SupervisorThread::HandleReady(Lane& lane, const ipc::Ready& ready) {
   const int64_t now = deps_.clock->MonoNanos();
   lane.life.state = State::kUp;
   lane.life.up_since_ns = now;
+  // Asked at once: a candidate gets traffic when it is known to be well.
   lane.life.health_due_ns = now + kHealthPeriodNs;
+  if (entry.revision.traits.has_health_check) lane.AskHealth();
   if (!std::exchange(entry.prepared, true)) AnswerPrepare(entry, Supervisor::Prepared(entry.group));
 }
 

@@ -80,6 +80,7 @@ WorkersStatus WorkerGroup::status() const {
     ++status.running;
     status.outstanding += load;
     std::string note;
+    status.health_pending |= lane->HealthPending();
     if (!lane->Healthy(&note)) {
       status.healthy = false;
       status.note = std::move(note);

@@ -95,6 +95,11 @@ bool Lane::Healthy(std::string* note) const {
   return health_.well;
 }
 
+bool Lane::HealthPending() const {
+  MutexLock lock(&mutex_);
+  return health_.asked > 0 && health_.answered == 0;
+}
+
 std::string Lane::cause() const {
   MutexLock lock(&mutex_);
   return cause_;

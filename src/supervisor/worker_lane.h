@@ -81,6 +81,8 @@ class Lane {
   int pid() const;  // 0: no process
   // By its last answers; `*note` says why not.
   bool Healthy(std::string* note) const;
+  // It was asked, and has not answered for the first time.
+  bool HealthPending() const;
 
   // Ends the process with SIGKILL; the first cause given wins. `hung`: its front step is to blame.
   void Kill(std::string cause, bool hung = false);

@@ -25,6 +25,7 @@ struct FakeSupervisor::State {
   std::map<RevisionRef, std::vector<absl::AnyInvocable<void(Prepared)>>> preparing;
   std::map<RevisionRef, absl::Status> fail_prepare;
   std::map<RevisionRef, int64_t> prepare_delay;
+  std::map<RevisionRef, std::pair<bool, std::string>> health;  // also of workers to come
   std::map<RevisionRef, uint64_t> dispatched;
   std::map<RevisionRef, int64_t> last_dispatch;
   std::vector<Seq> suspects;
@@ -335,8 +336,12 @@ void FakeSupervisor::Prepare(const Revision& revision, int64_t limit_ns,
     if (!answer.ok()) {
       prepared = answer;
     } else {
-      state->workers[ref] = std::make_shared<Workers>(state, revision);
-      prepared = state->workers[ref];
+      auto workers = std::make_shared<Workers>(state, revision);
+      if (auto it = state->health.find(ref); it != state->health.end()) {
+        workers->SetHealth(it->second.first, it->second.second);
+      }
+      state->workers[ref] = workers;
+      prepared = workers;
     }
     for (auto& one : waiting) one(prepared);
   });
@@ -390,8 +395,9 @@ void FakeSupervisor::SetNoRoom(RevisionRef revision, bool no_room) {
 
 void FakeSupervisor::SetHealth(RevisionRef revision, bool healthy, std::string note) {
   if (auto it = state_->workers.find(revision); it != state_->workers.end()) {
-    it->second->SetHealth(healthy, std::move(note));
+    it->second->SetHealth(healthy, note);
   }
+  state_->health[revision] = {healthy, std::move(note)};
 }
 
 void FakeSupervisor::SetSuspects(std::vector<Seq> suspects) {

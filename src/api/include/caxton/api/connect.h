@@ -29,7 +29,7 @@ struct ConnectHead {
   std::string protocol_version;  // Connect-Protocol-Version
   std::string timeout_ms;        // Connect-Timeout-Ms
   // Handed on as gRPC metadata.
-  std::string authorization, traceparent, tracestate;
+  std::string authorization, traceparent, tracestate, preview;  // preview: Caxton-Preview
 };
 
 struct ConnectAnswer {

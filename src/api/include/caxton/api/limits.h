@@ -25,6 +25,8 @@ inline constexpr size_t kMaxRequestedByBytes = 128;  // what a caller says of it
 inline constexpr size_t kMaxConnectBodyBytes = size_t{92} << 20;
 inline constexpr int64_t kDefaultConnectTimeoutMs = 30'000;
 inline constexpr int64_t kMaxConnectTimeoutMs = 300'000;  // a longer one is cut to it
+// Transitions that a slow watcher has not been sent yet; of more it gets the newest.
+inline constexpr size_t kMaxWatchBacklog = 16;
 inline constexpr int64_t kStopGraceNs = 2'000'000'000;
 
 }  // namespace caxton::api

@@ -44,6 +44,7 @@ struct CommandTerms {
   // Journaled in one batch with the command's effect. A claim of an earlier start is answered from
   // its record, and the command not carried out.
   CommandClaim claim;
+  std::string reason = {};  // why, as a person says; abort and rollback put it on record
 };
 
 struct DeployRequest {

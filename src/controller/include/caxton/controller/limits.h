@@ -22,8 +22,10 @@ inline constexpr int64_t kDrainPollNs = 2'000'000;
 inline constexpr int64_t kBusyPollNs = 2'000'000;  // until a record is on the disk
 inline constexpr int kMaxReadPolls = 500;          // a read waits for a record at most a second
 inline constexpr size_t kMaxWaitingCommands = 64;  // per deployment, while a record is written
-// A candidate without a healthy worker for longer than this fails its stage.
+// A candidate without a healthy worker for longer than this fails its stage, or is withdrawn in its
+// cleanup window.
 inline constexpr int64_t kUnwellNs = 30'000'000'000;
+inline constexpr int64_t kWellPollNs = 2'000'000;  // until a warm candidate's first health check
 inline constexpr int64_t kDefaultDrainNs = 30'000'000'000;  // where a drain has no bound of its own
 inline constexpr int64_t kMaxDrainNs = 600'000'000'000;
 // Clean-up by age, of deployments that have ended: their evidence and comparisons, then record,

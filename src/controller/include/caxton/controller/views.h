@@ -47,7 +47,8 @@ struct AgentView {
   std::optional<supervisor::WorkersStatus> stable_workers, candidate_workers;
   journal::CounterRow counters;
   int64_t refused = 0;
-  double error_rate = 0;  // of stable's steps, about the last minute
+  double error_rate = 0;            // of stable's steps, about the last minute
+  double candidate_error_rate = 0;  // of the candidate's
   int64_t oldest_waiting_ns = 0;
 };
 

@@ -81,10 +81,11 @@ struct Pause {
 struct Resume {};
 struct Abort {
   EndCause cause = EndCause::kAbort;  // or kGroup: another of its group has failed
-  std::string why;                    // kGroup: which
+  std::string why;                    // kGroup: which; kAbort: as whoever asked for it says
 };
 struct Rollback {
   int64_t drain_ns = 0;  // > 0: running steps may commit for that long first
+  std::string why = {};  // as whoever asked for it says; may be empty
 };
 struct JudgeVerdict {
   Verdict verdict;

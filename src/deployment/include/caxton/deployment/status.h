@@ -77,7 +77,8 @@ struct DeploymentStatus {
   RevisionRef candidate;
   RevisionRef stable;  // number 0: there was none; set again when a queued deployment starts
   DeploymentPlan plan;
-  Salt salt{};  // 128 random bits, never reused
+  DeploymentSpec spec;  // what was asked for; the plan is made of it, a retry's anew
+  Salt salt{};          // 128 random bits, never reused
   // Deployments that are switched in one route change, this one included; empty: on its own.
   std::vector<DeploymentId> group;
   std::string allowed_by;  // who let broken and undecided contracts through; empty: nobody did

@@ -63,9 +63,10 @@ struct WorkersStatus {
   int restarts = 0;           // since Prepare
   uint64_t memory_bytes = 0;  // of their cgroups; 0 where not measured
   uint64_t cpu_usec = 0;
-  uint64_t outstanding = 0;  // steps dispatched and not answered
-  bool healthy = true;       // by health_check where exported
-  std::string note;          // why not, else empty
+  uint64_t outstanding = 0;     // steps dispatched and not answered
+  bool healthy = true;          // by health_check where exported
+  bool health_pending = false;  // a worker has not answered its first health check yet
+  std::string note;             // why not, else empty
   std::vector<WorkerProcess> processes;
 };
 
