@@ -155,7 +155,7 @@ struct Instance::Impl {
   absl::Status Initialize();
   End Handle(const Envelope& message, int32_t* code);
   // Calls an optional export outside of steps; `*slots` as in Call.
-  absl::Status CallAside(std::string_view name, const StepControl& control,
+  absl::Status CallAside(std::string_view name, const StepControl& control, int64_t time_ns,
                          wasmtime_val_raw_t* slots);
 };
 
@@ -297,11 +297,11 @@ StepResult Instance::HandleMessage(const StepInput& input, const Envelope& messa
 }
 
 absl::Status Instance::Impl::CallAside(std::string_view name, const StepControl& control,
-                                       wasmtime_val_raw_t* slots) {
+                                       int64_t time_ns, wasmtime_val_raw_t* slots) {
   wasmtime_func_t function;
   if (!FunctionNamed(name, &function)) return absl::InternalError("an export went missing");
   StepResult log;
-  state.BeginPhase(Phase::kNoEffects, config.init_time_ns, config.init_seed);
+  state.BeginPhase(Phase::kNoEffects, time_ns, config.init_seed);
   state.BeginStep(nullptr, &log);
   Arm(control, Ticket());
   const CallFailure failure = Call(function, slots, 1);
@@ -318,7 +318,8 @@ absl::StatusOr<int32_t> Instance::HealthCheck(const StepControl& control) {
   CAXTON_ASSERT(impl_->usable, "an instance that failed must be dropped");
   if (!impl_->exports.health_check) return 0;
   wasmtime_val_raw_t slots[1];
-  RETURN_IF_ERROR(impl_->CallAside("health_check", control, slots));
+  // Of now: with the time of its initialization it could never say anything else than then.
+  RETURN_IF_ERROR(impl_->CallAside("health_check", control, control.clock->WallNanos(), slots));
   return slots[0].i32;
 }
 
@@ -326,7 +327,7 @@ absl::StatusOr<std::string> Instance::Capabilities(const StepControl& control) {
   CAXTON_ASSERT(impl_->usable, "an instance that failed must be dropped");
   if (!impl_->exports.get_capabilities) return std::string();
   wasmtime_val_raw_t slots[1];
-  RETURN_IF_ERROR(impl_->CallAside("get_capabilities", control, slots));
+  RETURN_IF_ERROR(impl_->CallAside("get_capabilities", control, impl_->config.init_time_ns, slots));
   const auto packed = static_cast<uint64_t>(slots[0].i64);
   const auto len = static_cast<uint32_t>(packed);
   std::string_view text;
@@ -342,7 +343,7 @@ absl::StatusOr<std::string> Instance::Capabilities(const StepControl& control) {
 void Instance::Shutdown(const StepControl& control) {
   if (!impl_->usable || !impl_->exports.agent_shutdown) return;
   wasmtime_val_raw_t slots[1];
-  impl_->CallAside("agent_shutdown", control, slots).IgnoreError();
+  impl_->CallAside("agent_shutdown", control, impl_->config.init_time_ns, slots).IgnoreError();
   impl_->usable = false;
 }
 
