@@ -4,7 +4,14 @@
 // with "ok". The table is in README.md.
 #include "caxton.h"
 
-enum { kMaxMode = 64, kPage = 64 * 1024, kLogLine = 1024, kLogLines = 100, kPart = 512 * 1024 };
+enum {
+  kMaxMode = 64,
+  kPage = 64 * 1024,
+  kLogLine = 1024,
+  kLogLines = 100,
+  kPart = 512 * 1024,
+  kStumbleEvery = 4
+};
 
 static int32_t Loop(void) {
   for (volatile uint32_t i = 0;; ++i) {
@@ -46,6 +53,15 @@ static int32_t Leak(void) {
   char* block = malloc(1u << 20);
   if (block == NULL) abort();
   for (uint32_t i = 0; i < 1u << 20; i += 4096) ((volatile char*)block)[i] = 1;
+  caxton_reply_text(CAXTON_INFORM, "ok");
+  return CAXTON_HANDLED;
+}
+
+// A fault that passes: it is not the message's, so that a retry of it succeeds. Only an instance
+// that is kept gets to a fourth message; the trap ends it, and the next one counts anew.
+static int32_t Stumble(void) {
+  static int handled;
+  if (++handled % kStumbleEvery == 0) __builtin_trap();
   caxton_reply_text(CAXTON_INFORM, "ok");
   return CAXTON_HANDLED;
 }
@@ -137,6 +153,7 @@ CAXTON_HANDLE_MESSAGE(content) {
   if (caxton_equal(mode, caxton_text("bomb"))) return Bomb();
   if (caxton_equal(mode, caxton_text("loop-of-calls"))) return LoopOfCalls();
   if (caxton_equal(mode, caxton_text("leak"))) return Leak();
+  if (caxton_equal(mode, caxton_text("stumble"))) return Stumble();
   if (caxton_equal(mode, caxton_text("recurse"))) return Recurse("");
   if (caxton_equal(mode, caxton_text("recurse-on-the-stack"))) return RecurseOnTheStack();
   if (caxton_equal(mode, caxton_text("trap"))) __builtin_trap();
