@@ -5,6 +5,7 @@ import base64
 import http.client
 import json
 import pathlib
+import re
 import socket
 import threading
 
@@ -205,6 +206,127 @@ class Calls(HttpTest):
             self.assertIn(answer.json()["code"], ("deadline_exceeded", "resource_exhausted"))
         self.assertTrue(any(a.status == 504 for a in answers))
         self.assertEqual(self.current.stop(), 0)
+
+
+class Deployments(HttpTest):
+    """The calls of AgentDeployment that no test above makes."""
+
+    def wasm(self, path):
+        return base64.b64encode(pathlib.Path(path).read_bytes()).decode()
+
+    def ask(self, agent, data, **more):
+        envelope = {"receiver": agent, "content": base64.b64encode(data.encode()).decode()}
+        return self.call(f"{MESSAGING}/Request", envelope=envelope, **more)["revision"]
+
+    def test_none_is_left_out(self):
+        proto = (harness.ROOT / "proto/caxton/v1/deployment.proto").read_text()
+        unary = re.findall(r"rpc (\w+)\(\w+\) returns \(\w+\)", proto)
+        self.assertGreater(len(unary), 10)
+        here = pathlib.Path(__file__).read_text()
+        for name in unary:
+            self.assertRegex(here, rf'/{name}"|"{name}"', "a call that no test makes")
+
+    def test_validate(self):
+        self.start_greeter()
+        report = self.call(f"{DEPLOYMENT}/ValidateAgent", name="greeter",
+                           wasmModule=self.wasm(example("greeter-2")))["report"]
+        self.assertTrue(report["passed"], report)
+        self.assertEqual([(s["stage"], s["ran"], s["passed"]) for s in report["stages"]],
+                         [(stage, True, True)
+                          for stage in ("static", "sandbox", "contracts", "resources")])
+        # By the digest of what runs; and as one that cannot be that agent.
+        digest = self.call("caxton.v1.Agents/GetAgent", name="greeter")["agent"]["stable"][
+            "moduleDigest"]
+        again = self.call(f"{DEPLOYMENT}/ValidateAgent", name="greeter", moduleDigest=digest)
+        self.assertTrue(again["report"]["passed"], again)
+        other = self.call(f"{DEPLOYMENT}/ValidateAgent", name="other", moduleDigest=digest)["report"]
+        self.assertFalse(other["passed"], other)
+        finding = other["stages"][0]["findings"][0]
+        self.assertEqual((finding["error"], finding["reason"]), (True, "NAME_MISMATCH"))
+        self.assertIn("--name greeter", finding["fix"])
+        self.error(self.post(f"{DEPLOYMENT}/ValidateAgent", {"name": "greeter"}), 400,
+                   "invalid_argument")
+        listed = self.call(f"{DEPLOYMENT}/ListDeployments")["deployments"]
+        self.assertEqual(len(listed), 1)  # it changed nothing
+
+    def test_blue_green(self):
+        self.start_greeter()
+        made = self.deploy_http("greeter", example("greeter-2"), "CreateBlueGreenDeployment",
+                                version="2.0.0", spec={"preview": True})
+        self.assertEqual(made["deployment"]["strategy"], "BLUE_GREEN")
+        id = made["deploymentId"]
+        waiting = wait_until(
+            lambda: (d := self.call(f"{DEPLOYMENT}/GetDeployment", deploymentId=id)["deployment"])
+            and d["previewReady"] and d, "the preview is ready")
+        self.assertEqual((waiting["state"], waiting["weightPercent"]), ("DEPLOYING", 0))
+        self.assertEqual(self.ask("greeter", "Ada"), "greeter@1")
+        self.call(f"{DEPLOYMENT}/PromoteCanary", deploymentId=id, fromStage=waiting["stageName"])
+        self.wait_state(id, "RUNNING")
+        self.assertEqual(self.ask("greeter", "Ada"), "greeter@2")
+        # Another strategy in the spec than in the call's name.
+        answer = self.post(f"{DEPLOYMENT}/CreateBlueGreenDeployment", {"deploy": {
+            "name": "greeter", "wasmModule": self.wasm(example("greeter-1")),
+            "spec": {"strategy": "CANARY"}}})
+        self.error(answer, 400, "invalid_argument")
+
+    def test_shadow(self):
+        self.start_greeter()
+        load = self.load("greeter", "--request", "--rate", "200", "--keys", "100")
+        made = self.deploy_http("greeter", example("greeter-2"), "CreateShadowDeployment",
+                                version="2.0.0",
+                                spec={"shadowDuration": "60s", "shadowFailOn": ["differs > 1%"]})
+        self.assertEqual(made["deployment"]["strategy"], "SHADOW")
+        done = self.wait_state(made["deploymentId"], "ROLLED_BACK", "DRAINING")
+        self.assert_clean_load(load.stop())
+        self.assertEqual(done["state"], "ROLLED_BACK")
+        self.assertGreater(int(done["shadow"]["differing"]), 0)
+        self.assertEqual(self.ask("greeter", "Ada"), "greeter@1")
+
+    def test_retry(self):
+        self.start_greeter()
+        first = self.deploy_http("greeter", example("greeter-2"), version="2.0.0",
+                                 spec={"strategy": "CANARY", "stages": HALF})["deploymentId"]
+        retry = {"deploymentId": first, "idempotencyKey": "once"}
+        self.error(self.post(f"{DEPLOYMENT}/RetryDeployment", retry), 400, "failed_precondition",
+                   "NOT_ENDED")
+        self.call(f"{DEPLOYMENT}/AbortDeployment", deploymentId=first, reason="by test")
+        self.wait_state(first, "ROLLED_BACK")
+        retry["idempotencyKey"] = "once more"
+        again = [self.call(f"{DEPLOYMENT}/RetryDeployment", **retry)["deploymentId"]
+                 for _ in range(2)]
+        self.assertEqual(again[0], again[1])
+        self.assertNotEqual(again[0], first)
+        self.call(f"{DEPLOYMENT}/PromoteCanary", deploymentId=again[0], full=True,
+                  fromStage=wait_until(
+                      lambda: (d := self.call(f"{DEPLOYMENT}/GetDeployment",
+                                              deploymentId=again[0])["deployment"])
+                      and d["state"] == "DEPLOYING" and "canary" in d["stageName"] and
+                      d["stageName"], "its canary"))
+        self.wait_state(again[0], "RUNNING")
+        # The name of its version was free again with the first one's end.
+        self.assertEqual(self.call("caxton.v1.Agents/GetAgent", name="greeter")["agent"]["stable"][
+            "version"], "2.0.0")
+
+    def test_several_agents(self):
+        self.start_greeter()
+        wanted = [{"name": name, "wasmModule": self.wasm(example(module))}
+                  for name, module in (("greeter", "greeter-2"), ("echo", "echo"))]
+        made = self.call(f"{DEPLOYMENT}/DeployAgents", deploy=wanted, idempotencyKey="group")
+        ids = [d["deploymentId"] for d in made["deployments"]]
+        self.assertEqual(made["deploymentId"], ids[0])
+        for deployment, agent in zip(made["deployments"], ("greeter", "echo")):
+            self.assertEqual((deployment["agent"], sorted(deployment["group"])), (agent, sorted(ids)))
+        for id in ids:
+            self.wait_state(id, "RUNNING")
+        self.assertEqual([self.ask("greeter", "x"), self.ask("echo", "x")], ["greeter@2", "echo@1"])
+        again = self.call(f"{DEPLOYMENT}/DeployAgents", deploy=wanted)
+        self.assertEqual(sorted(again["alreadyRunning"]), ["echo", "greeter"])
+        self.assertEqual(again["deployments"], [])
+
+    def test_streams_are_refused_by_name(self):
+        self.server()
+        for name in ("WatchDeployment", "UploadModule"):
+            self.error(self.post(f"{DEPLOYMENT}/{name}", {}), 501, "unimplemented", "STREAM")
 
 
 class Errors(HttpTest):

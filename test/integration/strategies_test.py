@@ -105,6 +105,21 @@ class Preview(harness.CaxtonTest):
         self.refused("message", "request", "greeter", "--data", "x", "--preview", code=REFUSED)
 
 
+class ByFlag(harness.CaxtonTest):
+    def test_blue_green(self):
+        self.server()
+        self.deploy(example("greeter-1"), "greeter")
+        out = self.deploy(example("greeter-2"), "greeter", "--strategy", "blue-green")
+        self.assertIn("greeter@2 is running", out.out)
+        deployment = self.deployment("greeter")
+        self.assertEqual((deployment["strategy"], deployment["state"], deployment["weightPercent"]),
+                         ("BLUE_GREEN", "RUNNING", 100))
+        self.assertEqual(self.request("greeter", "Ada"), "Hello, Ada! (greeter 2)")
+        self.assertTrue(self.workers("greeter@1"))  # warm for its cleanup
+        self.refused("deploy", example("greeter-1"), "--name", "greeter", "--strategy", "blue-green",
+                     "--stages", "50:1m", code=harness.USAGE, says="canary")
+
+
 class Shadow(harness.CaxtonTest):
     def start_greeter(self):
         self.server("--dev", "--time-scale", "60")
