@@ -114,19 +114,24 @@ class Stick(harness.CaxtonTest):
 
 
 class PausedStage(harness.CaxtonTest):
-    """`pause: true`: the stage waits for promote at its end; the judge does not."""
+    """A pause stops the stage's clock, never the judge: one by command, and `pause: true`, where the
+    stage waits for promote at its end."""
 
-    def start_paused(self):
+    def start_canary(self, duration):
         self.server("--dev", "--time-scale", "60")
         self.deploy(module("misbehave"), "agent", "--set", "mode=fine")
         file = self.folder / "canary.yaml"
         file.write_text("deployment:\n  strategy: canary\n  rollback_on: [ error_rate > 1% ]\n"
-                        "  stages:\n"
-                        "    - canary: { weight: 50%, for: 1m, min_samples: 10, pause: true }\n"
+                        "  stages:\n    - canary:\n"
+                        f"        {{ weight: 50%, for: {duration}, min_samples: 10, pause: true }}\n"
                         "    - full: 100%\n")
-        # Says what the message says: fine, as long as nobody asks for a trap.
+        # Does what the message says: well, as long as nobody asks for a trap.
         id = self.deploy_detached(module("misbehave"), "agent", "-f", file, "--set", "mode=")
         self.wait_deployment(id, lambda d: d["stageName"] == "canary 50%", "the stage")
+        return id
+
+    def start_paused(self):
+        id = self.start_canary("1m")
         load = self.load("agent", "--request", "--rate", "100", "--keys", "0")
         paused = self.wait_deployment(id, lambda d: d["paused"], "the stage has passed and waits")
         self.assert_clean_load(load.stop())
@@ -135,31 +140,41 @@ class PausedStage(harness.CaxtonTest):
         self.assertFalse(paused["inconclusive"])
         return id
 
-    def ask(self, number, data):
-        for i in range(number):
-            self.assertEqual(self.request("agent", data, "--key", f"k{i}"), "ok")
+    def ask(self, data):
+        """A message of no key: each is drawn anew. Whatever the candidate does, stable answers."""
+        self.assertEqual(self.request("agent", data), "ok")
 
     def test_it_waits_for_promote(self):
         id = self.start_paused()
         before = self.deployment(id)
-        self.ask(10, "fine")
-        after = self.deployment(id)
+
+        def counted():
+            self.ask("fine")
+            after = self.deployment(id)
+            return int(after["candidate"]["count"]) > int(before["candidate"]["count"]) and after
+
+        after = harness.wait_until(counted, "the judge goes on counting")
         self.assertEqual((after["paused"], after["stageElapsed"]), (True, before["stageElapsed"]))
-        # The judge goes on counting.
-        self.assertGreater(int(after["candidate"]["count"]), int(before["candidate"]["count"]))
         self.refused("deployment", "resume", id, code=REFUSED, says="promote")
         self.cli("deployment", "promote", id)
         self.wait_deployment(id, lambda d: d["state"] == "RUNNING", "promoted")
 
     def test_a_failing_one_is_rolled_back_while_it_waits(self):
-        id = self.start_paused()
-        # Stable answers each of them.
-        for _ in range(10):
-            self.ask(5, "trap")
-            if self.deployment(id)["state"] == "ROLLED_BACK":
-                break
-        done = self.deployment(id)
-        self.assertEqual((done["state"], done["verdict"]["kind"]), ("ROLLED_BACK", "FAILED"))
+        self.fails_while_paused(self.start_paused())
+
+    def test_a_failing_one_is_rolled_back_while_paused_by_command(self):
+        id = self.start_canary("60m")
+        self.assertTrue(self.cli_json("deployment", "pause", id)["deployment"]["paused"])
+        self.fails_while_paused(id)
+
+    def fails_while_paused(self, id):
+        def ended():
+            self.ask("trap")
+            deployment = self.deployment(id)
+            return deployment["state"] == "ROLLED_BACK" and deployment
+
+        done = harness.wait_until(ended, "it is rolled back")
+        self.assertEqual(done["verdict"]["kind"], "FAILED")
         self.assertFalse(done["paused"])
         self.assertEqual(self.agent("agent")["stable"]["name"], "agent@1")
         self.cli("deployment", "watch", id, code=ROLLED_BACK)
