@@ -51,7 +51,7 @@ class Watch(harness.CaxtonTest):
         return load, watching
 
     def check(self, events, order):
-        """`events` show steps of `order`, each at most once; returns those that were seen."""
+        """`events` show the steps of `order`, each once, and numbers that never fall."""
         deployments = [e["deployment"] for e in events]
         self.assertTrue(events[0]["transition"])  # what it found
         self.assertEqual([e["last"] for e in events], [False] * (len(events) - 1) + [True])
@@ -64,20 +64,16 @@ class Watch(harness.CaxtonTest):
                 seen.append((new["state"], new["stageName"]))
             for arm in ("candidate", "stable"):
                 self.assertGreaterEqual(count(new, arm), count(old, arm))
-        # A watcher that is late gets the newest only; what lasts for seconds nobody misses.
-        rest = iter(order)
-        self.assertTrue(all(step in rest for step in seen), f"{seen} of {order}")
-        return seen
+        self.assertEqual(seen, order)
 
     def test_one_that_is_promoted(self):
         load, watching = self.watch_canary(example("greeter-2"), "--rollback-on", "error_rate>50%")
         code, events = watching.wait()
         self.assert_clean_load(load.stop())
         self.assertEqual(code, DONE)
-        order = [("VALIDATING", "validate"), ("DEPLOYING", "warm_up"), ("DEPLOYING", "canary 10%"),
-                 ("DEPLOYING", "canary 50%"), ("RUNNING", "cleanup")]
-        seen = self.check(events, order)
-        self.assertEqual(seen[-3:], order[-3:])
+        self.check(events, [("VALIDATING", "validate"), ("DEPLOYING", "warm_up"),
+                            ("DEPLOYING", "canary 10%"), ("DEPLOYING", "canary 50%"),
+                            ("RUNNING", "cleanup")])
         # In each stage they grow while nothing else happens.
         for stage in ("canary 10%", "canary 50%"):
             counts = [count(e["deployment"], "candidate") for e in events
@@ -94,9 +90,8 @@ class Watch(harness.CaxtonTest):
         last = events[-1]["deployment"]
         self.assertEqual((last["state"], last["verdict"]["kind"]), ("ROLLED_BACK", "FAILED"))
         self.assertGreater(int(last["candidate"]["errors"]), 0)
-        seen = self.check(events, [("VALIDATING", "validate"), ("DEPLOYING", "warm_up"),
-                                   ("DEPLOYING", "canary 10%"), ("ROLLED_BACK", "")])
-        self.assertEqual(seen[-1], ("ROLLED_BACK", ""))
+        self.check(events, [("VALIDATING", "validate"), ("DEPLOYING", "warm_up"),
+                            ("DEPLOYING", "canary 10%"), ("ROLLED_BACK", "")])
 
 
 if __name__ == "__main__":
