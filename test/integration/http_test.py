@@ -441,5 +441,51 @@ class Sites(HttpTest):
             self.assertIn(b"HTTP/1.1 403", answer)
 
 
+class Previews(HttpTest):
+    def test_a_header_asks_for_the_one_that_waits(self):
+        self.server()
+        self.deploy(example("greeter-1"), "greeter")
+        self.deploy(example("greeter-2"), "greeter", "--preview")
+        request = {"envelope": {"receiver": "greeter", "performative": "REQUEST",
+                                "content": base64.b64encode(b"Ada").decode()}}
+        for header, revision in ((None, "greeter@1"), ("true", "greeter@2"), ("false", "greeter@1")):
+            headers = {"Caxton-Preview": header} if header else {}
+            answer = self.post(f"{MESSAGING}/Request", request, headers)
+            self.assertEqual(answer.status, 200, str(answer))
+            self.assertEqual(answer.json()["revision"], revision)
+        self.error(self.post(f"{MESSAGING}/Request", request, {"Caxton-Preview": "yes"}), 400,
+                   "invalid_argument", "WRONG_HEADER")
+        self.error(self.post(f"{MESSAGING}/Request", {**request, "revision": 2},
+                             {"Caxton-Preview": "true"}), 400, "invalid_argument",
+                   "PREVIEW_AND_REVISION")
+
+
+class Reasons(HttpTest):
+    def test_an_impossible_plan_names_its_field(self):
+        self.server()
+        stages = [{"kind": "CANARY", "weight": "50%"}, {"kind": "CANARY", "weight": "25%"}]
+        wasm = base64.b64encode(pathlib.Path(example("greeter-1")).read_bytes()).decode()
+        answer = self.error(self.post(f"{DEPLOYMENT}/DeployAgent", {
+            "name": "greeter", "wasmModule": wasm, "spec": {"strategy": "CANARY", "stages": stages}}),
+            400, "invalid_argument", "IMPOSSIBLE_PLAN")
+        violations = answer.detail("BadRequest")["debug"]["fieldViolations"]
+        self.assertIn("spec.stages", violations[0]["field"])
+
+    def test_every_error_has_a_reason(self):
+        self.server()
+        self.error(self.post(f"{MESSAGING}/RetryDeadLetters", {}), 400, "invalid_argument",
+                   "INVALID_ARGUMENT")
+
+    def test_why_something_was_taken_back_is_on_record(self):
+        self.server()
+        self.deploy(example("greeter-1"), "greeter")
+        self.deploy(example("greeter-2"), "greeter", "--preview")
+        self.cli("deployment", "abort", "greeter", "--reason", "the phone rings")
+        self.assertEqual(self.deployment("greeter")["message"], "the phone rings")
+        self.deploy(example("greeter-2"), "greeter", "--set", "greeting=Hi")
+        self.cli("rollback", "greeter", "--reason", "and rings")
+        self.assertEqual(self.deployment("greeter")["message"], "and rings")
+
+
 if __name__ == "__main__":
     harness.main()
