@@ -43,6 +43,7 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
   std::deque<std::vector<v1::Deployment>> watches;
   int watch_calls = 0;
   v1::Deployment explanation;
+  v1::ExplainDeploymentResponse explained;
   bool interrupts = false;  // a watch gets a signal, and nothing else
 
   grpc::Status DeployAgent(grpc::ServerContext*, const v1::DeployRequest* request,
@@ -71,6 +72,7 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
   }
   grpc::Status ExplainDeployment(grpc::ServerContext*, const v1::ExplainDeploymentRequest*,
                                  v1::ExplainDeploymentResponse* response) override {
+    *response = explained;
     *response->mutable_deployment() = explanation;
     return grpc::Status::OK;
   }
@@ -444,7 +446,35 @@ TEST_F(ClientTest, ExplainOfWhatWasCutShortComparesWithNoVerdict) {
   EXPECT_THAT(fake_.out(), HasSubstr("no verdict is on record: it ended before one.\n"));
   deployments_.explanation.mutable_verdict()->set_kind(v1::Verdict::FAILED);
   EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
-  EXPECT_THAT(fake_.out(), HasSubstr("it differs from the verdict on record.\n"));
+  EXPECT_THAT(fake_.out(), HasSubstr("it DIFFERS from that verdict, which was FAILED - "));
+}
+
+TEST_F(ClientTest, ExplainTellsWhetherTheVerdictOnRecordWasMadeAgain) {
+  deployments_.explanation = At(v1::DEPLOYING);
+  deployments_.explained.set_evidence_count(40);
+  deployments_.explained.set_matches_recorded(true);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("Verdict: not decided\n"));
+  EXPECT_THAT(fake_.out(),
+              HasSubstr("from 40 observations in the journal; nothing is decided yet"));
+  deployments_.explanation = At(v1::RUNNING);
+  for (v1::Verdict* verdict :
+       {deployments_.explanation.mutable_verdict(), deployments_.explained.mutable_verdict()}) {
+    verdict->set_kind(v1::Verdict::SUCCESSFUL);
+    verdict->set_reason("0 of 200 first runs failed at 50%");
+  }
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("Verdict: SUCCESSFUL - 0 of 200 first runs failed at 50%\n"));
+  EXPECT_THAT(fake_.out(), HasSubstr("it matches that verdict.\n"));
+  deployments_.explained.set_matches_recorded(false);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("it DIFFERS from that verdict, which was SUCCESSFUL - 0 of "));
+  // Of a replay of history: that is the verdict on record, there is no other.
+  deployments_.explanation = At(v1::FAILED);
+  *deployments_.explanation.mutable_history()->mutable_verdict() = deployments_.explained.verdict();
+  deployments_.explained.set_matches_recorded(true);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("it matches that verdict.\n"));
 }
 
 TEST_F(ClientTest, LargeModulesAreUploaded) {
