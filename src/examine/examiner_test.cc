@@ -9,6 +9,7 @@
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
+#include "examine_test_util.h"
 #include "module_reader.h"
 
 namespace caxton::examine {
@@ -239,7 +240,51 @@ TEST_F(ExaminerTest, EveryImportAndExportOfAValidModuleIsRead) {
     (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0)))";
   const std::string wasm = *wasm::Engine::WatToWasm(wat + ")");
   EXPECT_TRUE(ReadModule(wasm).complete);
-  EXPECT_THAT(Codes(Check(wasm)), ::testing::IsEmpty());
+  EXPECT_THAT(Codes(Check(wasm)), ::testing::ElementsAre("NO_NAMES"));
+}
+
+TEST_F(ExaminerTest, AStartFunctionIsNoted) {
+  const auto notes = [this](std::string_view start) {
+    std::string wat(kGood);
+    wat.insert(wat.size() - 1, start);
+    const ExamineReport report = CheckWat(wat);
+    EXPECT_TRUE(report.ok());
+    const Finding* note = Find(report, "START_FUNCTION");
+    return note != nullptr && note->severity == FindingSeverity::kNote;
+  };
+  EXPECT_TRUE(notes("(func $f) (start $f)"));
+  EXPECT_FALSE(notes("(func $f)"));
+}
+
+TEST_F(ExaminerTest, WithoutNamesTheFlagThatKeepsThemIsNoted) {
+  const ExamineReport without = CheckWat(kGood);
+  EXPECT_TRUE(without.ok());
+  ASSERT_NE(Find(without, "NO_NAMES"), nullptr);
+  EXPECT_EQ(Find(without, "NO_NAMES")->severity, FindingSeverity::kNote);
+  EXPECT_THAT(Find(without, "NO_NAMES")->message, HasSubstr("--strip-all"));
+  std::string wat(kGood);
+  wat.insert(wat.size() - 1, "(func $named)");
+  EXPECT_EQ(Find(CheckWat(wat), "NO_NAMES"), nullptr);
+}
+
+// An engine whose instances have less room than the module wants: a machine's reason to refuse what
+// is valid.
+TEST_F(ExaminerTest, WhatTheEngineCannotCompileIsTold) {
+  const auto small =
+      *wasm::Engine::Create({.max_instances = 1, .max_memory_bytes = kMinAgentMemoryBytes});
+  const std::string wasm = *wasm::Engine::WatToWasm(R"((module
+    (memory (export "memory") 1000)
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))");
+  options_.config.memory_bytes = 64 << 20;
+  const Examination examination =
+      ExamineModule(*small, wasm, options_, [](ExaminePhase, const ExamineReport&) {});
+  const Finding* finding = Find(examination.report, "COMPILE_FAILED");
+  ASSERT_NE(finding, nullptr);
+  EXPECT_EQ(finding->severity, FindingSeverity::kError);
+  EXPECT_THAT(finding->message, HasSubstr("memory"));
+  EXPECT_FALSE(finding->fix.empty());
+  EXPECT_TRUE(examination.native.empty());
 }
 
 TEST_F(ExaminerTest, TooManyFaultsAreCounted) {

@@ -8,8 +8,8 @@
 
 namespace caxton::journal {
 
-inline constexpr uint32_t kFormatVersion = 5;
-inline constexpr uint32_t kOldestFormatVersion = 5;  // older ones were never released
+inline constexpr uint32_t kFormatVersion = 6;
+inline constexpr uint32_t kOldestFormatVersion = 6;  // older ones were never released
 
 inline constexpr size_t kMaxRoundOps = 256;
 inline constexpr size_t kMaxRoundBytes = 1 << 20;
