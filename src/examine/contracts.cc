@@ -32,7 +32,8 @@ void ReadSchemas(const json& manifest, const char* field, const std::string& pla
   *out = json::object();
   for (const auto& [name, schema] : found->items()) {
     const std::string path = StrCat(field, "/", Shown(name));
-    if (!ParsePerformative(name).ok()) {
+    const auto performative = ParsePerformative(name);
+    if (!performative.ok()) {
       findings->Error("BAD_SCHEMA", path, StrCat("there is no performative ", Quoted(name)),
                       "name each schema by the performative of its messages: REQUEST, INFORM, ...");
       continue;
@@ -43,7 +44,14 @@ void ReadSchemas(const json& manifest, const char* field, const std::string& pla
                       StrCat("the schema is malformed: ", fault.reason),
                       "correct it as JSON Schema says");
     }
-    if (faults.empty()) (*out)[name] = schema;
+    // Kept under the performative's own name, however the author wrote it: that is looked up.
+    const std::string known(PerformativeName(*performative));
+    if (out->contains(known)) {
+      findings->Error("BAD_SCHEMA", path, StrCat("there is another schema of ", known),
+                      "keep one of them; the case of the letters makes no difference");
+    } else if (faults.empty()) {
+      (*out)[known] = schema;
+    }
   }
 }
 
@@ -147,44 +155,81 @@ void ReadReceivers(const json& manifest, const std::string& place, Contracts* ou
   out->sends.assign(sends.begin(), sends.end());
 }
 
+// Values and characters in `value`.
+size_t SizeOf(const json& value) {
+  size_t size = 1 + (value.is_string() ? value.get_ref<const std::string&>().size() : 0);
+  if (value.is_array()) {
+    for (const json& item : value) size += SizeOf(item);
+  } else if (value.is_object()) {
+    for (const auto& [name, item] : value.items()) size += name.size() + SizeOf(item);
+  }
+  return size;
+}
+
+// A copy of `value`, if there is room for it.
+json Copied(const json& value, size_t* room) {
+  const size_t size = SizeOf(value);
+  if (size > *room) {
+    *room = 0;  // looking at large ones costs as well
+    return nullptr;
+  }
+  *room -= size;
+  return value;
+}
+
 // A small value that may fit `schema`; whether it does is checked by the caller. `*room`: how much
 // may still be made, in values and characters (lists of lists multiply).
 json Example(const json& schema, size_t* room) {
   if (*room == 0) return nullptr;
   --*room;
   if (!schema.is_object()) return json::object();
-  for (const char* listed : {"enum", "examples"}) {
-    if (schema.contains(listed) && schema[listed].is_array() && !schema[listed].empty()) {
-      return schema[listed][0];
+  const auto member = [&schema](const char* name) {
+    const auto found = schema.find(name);
+    return found == schema.end() ? nullptr : &*found;
+  };
+  for (const char* name : {"enum", "examples"}) {
+    const json* listed = member(name);
+    if (listed != nullptr && listed->is_array() && !listed->empty()) {
+      return Copied((*listed)[0], room);
     }
   }
-  if (schema.contains("const")) return schema["const"];
+  if (const json* value = member("const")) return Copied(*value, room);
   for (const char* name : {"anyOf", "oneOf"}) {
-    if (schema.contains(name)) return Example(schema[name][0], room);
+    if (const json* branches = member(name)) return Example((*branches)[0], room);
   }
-  json type = schema.value("type", json("object"));
-  if (type.is_array()) type = type[0];
+  const json* named = member("type");
+  if (named != nullptr && named->is_array()) named = &(*named)[0];
+  const std::string type = named == nullptr ? "object" : named->get<std::string>();
   if (type == "string") {
     const size_t length = std::min(schema.value("minLength", size_t{1}), *room);
     *room -= length;
     return std::string(length, 'a');
   }
   if (type == "integer" || type == "number") {
-    if (schema.contains("minimum")) return schema["minimum"];
-    return schema.contains("maximum") ? schema["maximum"] : json(1);
+    if (const json* lowest = member("minimum")) return *lowest;
+    const json* highest = member("maximum");
+    return highest == nullptr ? json(1) : *highest;
   }
   if (type == "boolean") return true;
   if (type == "null") return nullptr;
   if (type == "array") {
     json list = json::array();
     const size_t count = std::min<size_t>(schema.value("minItems", size_t{0}), 16);
-    const json items = schema.value("items", json(true));
-    for (size_t i = 0; i < count; ++i) list.push_back(Example(items, room));
+    const json* items = member("items");
+    const json anything = true;
+    for (size_t i = 0; i < count; ++i) {
+      list.push_back(Example(items == nullptr ? anything : *items, room));
+    }
     return list;
   }
   json object = json::object();
-  const json properties = schema.value("properties", json::object());
-  for (const auto& [name, part] : properties.items()) object[name] = Example(part, room);
+  if (const json* properties = member("properties")) {
+    for (const auto& [name, part] : properties->items()) {
+      const size_t size = std::min(name.size(), *room);
+      *room -= size;
+      object[name] = Example(part, room);
+    }
+  }
   return object;
 }
 

@@ -320,6 +320,39 @@ TEST(ManifestSamplesTest, Name) {
   EXPECT_EQ(Faults(named(kMaxSampleNameBytes + 1)), std::vector<std::string>{"BAD_SAMPLE"});
 }
 
+// Lists of lists multiply what is at their end: 2 KB of schema were a sample of 4 MB.
+TEST(GeneratedSamplesTest, ValuesAndCharacters) {
+  const auto generated = [](std::string_view end, int lists) {
+    std::string schema(end);
+    for (int i = 0; i < lists; ++i) {
+      schema = StrCat(R"({"type":"array","minItems":16,"items":)", schema, "}");
+    }
+    Findings findings;
+    const Contracts contracts =
+        ReadContracts(StrCat(R"({"consumes":{"REQUEST":)", schema, "}}"), "manifest", &findings);
+    EXPECT_FALSE(findings.has_error());
+    return GenerateSamples(contracts);
+  };
+  std::string thousand = "[0";
+  for (int i = 1; i < 1000; ++i) thousand += ",0";
+  thousand += "]";
+  const std::string text = StrCat(R"({"const":")", std::string(1000, 'x'), R"("})");
+  const std::string name = StrCat(R"({"properties":{")", std::string(1000, 'x'), R"(":true}})");
+  for (const std::string& end : {StrCat(R"({"const":)", thousand, "}"),
+                                 StrCat(R"({"enum":[)", thousand, "]}"), text, name}) {
+    const auto fits = generated(end, 1);
+    ASSERT_EQ(fits.size(), 1u) << end;
+    EXPECT_GT(fits[0].message.content.size(), 16'000u);
+    // What there is no room for is cut short; here nothing of it fits any more.
+    for (const int lists : {3, 6}) {
+      for (const Sample& sample : generated(end, lists)) {
+        EXPECT_LE(sample.message.content.size(), 2 * kMaxGeneratedValues) << end;
+      }
+    }
+  }
+  EXPECT_EQ(generated(R"({"const":[1,2]})", 6).size(), 0u);
+}
+
 TEST(OutputsTest, Depth) {
   Findings unused;
   const Contracts contracts =

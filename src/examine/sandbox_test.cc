@@ -263,6 +263,13 @@ TEST_F(SandboxTest, AnOwnSampleThatContradictsConsumesWarns) {
   EXPECT_THAT(told(R"({"performative":"INFORM","json":{"n":1}})"), HasSubstr("not named"));
 }
 
+TEST_F(SandboxTest, TheCaseOfAPerformativeMakesNoDifference) {
+  const ExamineReport report = Run(kEcho, R"({"samples":[{"content":"1"}],
+      "produces":{"inform":{"type":"integer"}}})");
+  EXPECT_EQ(Find(report, "UNDECLARED_OUTPUT"), nullptr);
+  ASSERT_NE(Find(report, "OUTPUT_MISMATCH"), nullptr);  // of the hostile samples
+}
+
 TEST_F(SandboxTest, SamplesAreMadeFromSchemas) {
   const ExamineReport report =
       Run(kEcho, R"({"consumes":{"REQUEST":{"type":"object","required":["n"],
@@ -313,7 +320,8 @@ TEST_F(SandboxTest, BadContractsAreStaticFaults) {
   const auto wasm = wasm::Engine::WatToWasm("(module)");
   for (const char* manifest :
        {R"({"consumes":{"REQUEST":{"type":"strnig"}}})", R"({"consumes":{"SHOUT":{}}})",
-        R"({"produces":7})", R"({"samples":{}})", R"({"samples":[{"contents":"x"}]})"}) {
+        R"({"produces":{"INFORM":true,"Inform":true}})", R"({"produces":7})", R"({"samples":{}})",
+        R"({"samples":[{"contents":"x"}]})"}) {
     EXPECT_FALSE(WithManifest(*wasm, manifest).ok()) << manifest;
   }
 }

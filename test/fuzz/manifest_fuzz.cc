@@ -27,11 +27,15 @@ namespace {
 using examine::Contracts;
 using examine::Findings;
 
+// A number is one value, and has this many characters; a character has up to six, escaped.
+constexpr size_t kMaxGeneratedBytes = 32 * examine::kMaxGeneratedValues;
+
 void CheckSamples(const Contracts& contracts, Findings* findings) {
   CAXTON_ASSERT(contracts.samples.size() <= examine::kMaxManifestSamples, "samples are bounded");
   for (const examine::Sample& sample : examine::GenerateSamples(contracts, findings)) {
     const auto value = nlohmann::json::parse(sample.message.content, nullptr, false);
     CAXTON_ASSERT(!value.is_discarded(), "a generated sample is JSON");
+    CAXTON_ASSERT(sample.message.content.size() <= kMaxGeneratedBytes, "samples are bounded");
     const std::string name(PerformativeName(sample.message.performative));
     examine::SchemaBudget budget(examine::kMaxSchemaSteps);
     examine::SchemaFault fault;
@@ -111,7 +115,10 @@ samples:
       two
       lines
 )",
-                "Ya: &x [1, 2]\nb: *x\n<<: {c: .inf}\n", "Y{\"name\": \"greeter\", \"abi\": 1}"});
+                "Ya: &x [1, 2]\nb: *x\n<<: {c: .inf}\n", "Y{\"name\": \"greeter\", \"abi\": 1}",
+                R"({"consumes":{"Request":{"type":"array","minItems":9,"items":{"type":"array",
+                    "minItems":9,"items":{"const":[1,2,3,4,5,6,7,8,9]}}}},"sends_to":{"billing":[
+                    "REQUEST","INFORM"]}})"});
   return seeds;
 }
 
@@ -135,6 +142,10 @@ std::vector<std::string> Words() {
           "\"minItems\":16",
           "\"minLength\":",
           "\"enum\"",
+          "\"const\":",
+          "\"minItems\":9,\"items\":",
+          "\"sends_to\"",
+          "\"state\"",
           "\"anyOf\"",
           "\"properties\"",
           "\"required\"",
