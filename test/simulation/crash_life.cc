@@ -219,7 +219,8 @@ std::vector<std::string> Life::EndOf() {
     if (s.state == DeploymentState::kRunning && s.id.value() <= ids_.size()) continue;
     end.push_back(StrCat(s.id.value(), " ", deployment::DeploymentStateName(s.state), ", ",
                          deployment::EndCauseName(s.cause), ", ",
-                         deployment::VerdictKindName(s.verdict.kind), s.finalized ? ", final" : "",
+                         deployment::VerdictKindName(s.verdict.kind),
+                         s.state == DeploymentState::kRunning && s.finalized ? ", final" : "",
                          s.drained ? ", drained" : "", s.withdrawn ? ", withdrawn" : ""));
   }
   std::sort(end.begin(), end.end());

@@ -112,6 +112,7 @@ class Life {
   void CheckRecords(const std::map<DeploymentId, uint32_t>& shares);
   void CheckResumed();
   void CheckStatus(const deployment::DeploymentStatus& disk, const DeploymentView& now);
+  void CheckShares(const std::vector<AgentView>& agents);
   void CheckElapsed(const DeploymentView& now);
   void CheckNumbers(const DeploymentView& now);
   void CheckComparison(const DeploymentView& now);

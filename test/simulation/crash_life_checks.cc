@@ -82,12 +82,18 @@ void Life::CheckResumed() {
   });
   ASSERT_TRUE(views.ok()) << views.status();
   EXPECT_EQ(views->size(), disk_.size());
+  const std::vector<Seen> begun(seen_.begin() + static_cast<std::ptrdiff_t>(begun_before),
+                                seen_.end());
+  auto agents = server.Ask<std::vector<AgentView>>(
+      [&](Done<std::vector<AgentView>> done) { server.controller->ListAgents(std::move(done)); });
+  ASSERT_TRUE(agents.ok()) << agents.status();
+  if (seen_.size() == begun_before) CheckShares(*agents);  // else somebody gives or takes already
   for (const DeploymentView& now : *views) {
     const DeploymentStatus& disk = disk_[now.status.id];
     SCOPED_TRACE(DeploymentName(now.status.id));
-    const bool goes_on =
-        std::any_of(seen_.begin() + static_cast<std::ptrdiff_t>(begun_before), seen_.end(),
-                    [&now](const Seen& seen) { return seen.status.id == now.status.id; });
+    const bool goes_on = std::any_of(begun.begin(), begun.end(), [&now](const Seen& seen) {
+      return seen.status.id == now.status.id;
+    });
     if (goes_on) continue;  // what the crash had left half done: CheckPath sees which
     CheckStatus(disk, now);
     if (InStage(disk) || InWindow(disk)) CheckElapsed(now);
@@ -103,12 +109,30 @@ void Life::CheckResumed() {
 
 void Life::CheckStatus(const DeploymentStatus& disk, const DeploymentView& now) {
   EXPECT_TRUE(now.status == disk) << Describe(now.status) << "\n on the disk " << Describe(disk);
-  const bool overtaken = std::any_of(disk_.begin(), disk_.end(), [&disk](const auto& other) {
-    return other.second.candidate.agent == disk.candidate.agent && other.first > disk.id &&
-           other.second.WeightPpm() > 0;
-  });
-  if (overtaken) return;
-  EXPECT_EQ(LiveShare(disk), disk.WeightPpm()) << Describe(disk);
+}
+
+// What the route's record gives to each: workers are not there yet.
+void Life::CheckShares(const std::vector<AgentView>& agents) {
+  for (const auto& [id, disk] : disk_) {
+    uint32_t share = 0;
+    for (const AgentView& agent : agents) {
+      const auto is = [&disk](const std::shared_ptr<const Revision>& revision) {
+        return revision != nullptr && revision->ref == disk.candidate;
+      };
+      if (is(agent.candidate)) {
+        share = agent.weight_ppm;
+      } else if (is(agent.stable)) {
+        share = kFullWeightPpm;
+      }
+    }
+    // One that has served stays RUNNING while the next one takes over.
+    const bool overtaken = std::any_of(disk_.begin(), disk_.end(), [&disk](const auto& other) {
+      return other.second.candidate.agent == disk.candidate.agent && other.first > disk.id &&
+             other.second.WeightPpm() > 0;
+    });
+    if (overtaken || disk.rolling_back) continue;
+    EXPECT_EQ(share, disk.WeightPpm()) << Describe(disk);
+  }
 }
 
 // It may lag by a tick and never leads.
