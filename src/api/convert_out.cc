@@ -296,31 +296,6 @@ void ToWire(const Revision& in, v1::Revision* out) {
   if (in.deployment.valid()) out->set_deployment_id(deployment::DeploymentName(in.deployment));
 }
 
-void ToWire(const validation::ValidationReport& in, v1::ValidationReport* out) {
-  out->set_passed(in.ok());
-  out->set_module_digest(in.module.ToHex());
-  for (const validation::StageReport& stage : in.stages) {
-    v1::ValidationReport::StageReport* wire = out->add_stages();
-    wire->set_stage(stage.stage);
-    wire->set_ran(stage.outcome != validation::StageOutcome::kNotRun);
-    wire->set_passed(stage.outcome == validation::StageOutcome::kPassed);
-    SetDuration(stage.duration_ns, wire->mutable_elapsed());
-    wire->set_detail(stage.note);
-    for (const Finding& finding : stage.findings) {
-      if (finding.severity == FindingSeverity::kNote) {  // no fault: what the stage has to tell
-        StrAppend(wire->mutable_detail(), stage.note.empty() ? "" : "; ", finding.message);
-        continue;
-      }
-      v1::ValidationReport::Finding* made = wire->add_findings();
-      made->set_error(finding.severity == FindingSeverity::kError);
-      made->set_reason(finding.code);
-      made->set_message(finding.place.empty() ? finding.message
-                                              : StrCat(finding.place, ": ", finding.message));
-      made->set_fix(finding.fix);
-    }
-  }
-}
-
 v1::DeploymentState StateToWire(DeploymentState state) {
   return static_cast<v1::DeploymentState>(static_cast<int>(state) + 1);
 }
@@ -399,7 +374,10 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   out->set_message(MessageOf(view));
   out->set_reason(ReasonOfEnd(s));
   TimesToWire(view, out);
-  if (view.validation) ToWire(*view.validation, out->mutable_validation());
+  if (view.validation) {
+    ToWire(*view.validation, out->mutable_validation());
+    out->mutable_validation()->clear_log();  // a watch tells it all again with each change
+  }
   SpecToWire(s.plan, out->mutable_spec());
   out->set_allowed_by(s.allowed_by);
   for (const std::string& text : s.let_through) out->add_let_through(text);

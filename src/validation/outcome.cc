@@ -10,7 +10,12 @@ namespace caxton::validation {
 
 ValidationReport MakeReport(const Digest& module, const ExamineReport& examined,
                             int64_t duration_ns) {
-  ValidationReport report{.module = module, .traits = examined.traits, .stats = examined.stats};
+  ValidationReport report{.module = module,
+                          .traits = examined.traits,
+                          .stats = examined.stats,
+                          .engine = examined.engine,
+                          .engine_config = examined.engine_config,
+                          .log = examined.log};
   report.took_ns = duration_ns;
   for (size_t i = 0; i < kExamineStages; ++i) {
     const StageRun& run = examined.stages[i];

@@ -35,6 +35,21 @@ TEST(OutcomeTest, FourStagesAlways) {
   EXPECT_EQ(bad.Summary(), "no memory [MISSING_EXPORT] To fix: export it");
 }
 
+TEST(OutcomeTest, NothingOfTheExaminationIsLeftOut) {
+  ExamineReport examined;
+  examined.traits.manifest_name = "shop";
+  examined.stats.deterministic = true;
+  examined.engine = "wasmtime 1";
+  examined.engine_config = "ab";
+  examined.log = {"ready"};
+  const ValidationReport report = MakeReport(Sha256("m"), examined, 5);
+  EXPECT_EQ(report.traits, examined.traits);
+  EXPECT_EQ(report.stats, examined.stats);
+  EXPECT_EQ(report.engine, "wasmtime 1");
+  EXPECT_EQ(report.engine_config, "ab");
+  EXPECT_EQ(report.log, examined.log);
+}
+
 TEST(OutcomeTest, WhatNobodyCouldMeasureIsTimeOfTheStageThatFailed) {
   ExamineReport examined;
   examined.stages[0] = {.ran = true, .duration_ns = 30};

@@ -81,7 +81,7 @@ std::string CacheName(const std::string& engine_key, const Job& job) {
   plain.settings = job.revision.settings;
   std::string bytes;
   ipc::EncodeConfigure(supervisor::MakeConfigure(plain), &bytes);
-  return StrCat("examined 5 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
+  return StrCat("examined 6 ", engine_key, " ", Sha256(bytes).ToHex(), " ",
                 Sha256(ContentOf(job.surroundings)).ToHex(), job.has_recent ? " recent" : "");
 }
 

@@ -280,6 +280,7 @@ TEST_F(RealWorkerTest, EchoIsValidatedCachedPreparedAndRun) {
   ASSERT_TRUE(report->ok()) << report->Summary();
   EXPECT_FALSE(report->cached);
   EXPECT_GT(report->stats.code_bytes, 0u);
+  EXPECT_THAT(report->engine, StartsWith("wasmtime "));
   revision_.ref.number = RevisionNumber(8);
   const auto again = Validate(echo);
   ASSERT_TRUE(again.ok());
@@ -341,7 +342,7 @@ TEST_F(RealWorkerTest, ContractsAreComparedWithTheLiveRevisionInTheChild) {
   ASSERT_EQ(allowed->stages[2].findings.size(), 1u);
   EXPECT_EQ(allowed->stages[2].findings[0].severity, FindingSeverity::kWarning);
   EXPECT_THAT(allowed->stages[2].note, HasSubstr("greeter@6"));
-  EXPECT_THAT(allowed->stages[3].findings.back().message, HasSubstr("(live: "));
+  EXPECT_THAT(allowed->stages[3].findings.front().message, HasSubstr("(live: "));
   EXPECT_TRUE(Validate(narrowed)->cached);
   // The same content under another number, measured at another time, is the same.
   surroundings_.live->name = "greeter@8";

@@ -38,7 +38,9 @@ struct ValidationReport {
   std::vector<StageReport> stages;  // always all four, in order
   ModuleTraits traits;
   ModuleStats stats;
-  bool cached = false;  // report and native code were there already
+  std::string engine, engine_config;  // as in ExamineReport
+  std::vector<std::string> log;       // what it logged while it was initialized
+  bool cached = false;                // report and native code were there already
   // From the child's start to its end, as measured here; 0 where none ran. What the stages say of
   // their durations comes from the child.
   int64_t took_ns = 0;
