@@ -95,6 +95,27 @@ TEST_F(RecentTest, AFailureWarnsAndSaysNothingOfWhatIsInIt) {
   }
 }
 
+// It grows by 24 pages on a recent message, to all 4 MiB that it may have.
+TEST_F(RecentTest, AreWeighedAndRecommendedFor) {
+  const std::string grows =
+      StrCat("(if ", kIsRecent, " (then (drop (memory.grow (i32.const 24))))) (i32.const 0)");
+  const ExamineReport before = Run(grows);
+  EXPECT_THAT(Find(before, "RECOMMENDED")->message, HasSubstr("--memory 5Mi"));
+  Recent(1);
+  const ExamineReport report = Run(grows);
+  EXPECT_TRUE(report.ok());
+  const Finding* tight = Find(report, "RECENT_MEMORY_TIGHT");
+  ASSERT_NE(tight, nullptr);
+  EXPECT_EQ(tight->severity, FindingSeverity::kWarning);
+  EXPECT_THAT(tight->message, HasSubstr("4194304 of 4194304 bytes"));
+  EXPECT_EQ(tight->fix, "give it --memory 8Mi");
+  EXPECT_EQ(Find(report, "MEMORY_TIGHT"), nullptr) << "the samples need less";
+  int recommended = 0;
+  for (const Finding& finding : report.findings) recommended += finding.code == "RECOMMENDED";
+  EXPECT_EQ(recommended, 1) << "once, for both";
+  EXPECT_THAT(Find(report, "RECOMMENDED")->message, HasSubstr("--memory 8Mi"));
+}
+
 TEST_F(RecentTest, TheirNumberIsBounded) {
   Recent(static_cast<int>(kMaxRecentMessages) + 2);
   EXPECT_THAT(Find(Run("(i32.const 0)"), "RECENT")->message,

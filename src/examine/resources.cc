@@ -35,8 +35,16 @@ int64_t RecommendedDeadlineNs(int64_t slowest) {
   return kMaxStepDeadlineNs;
 }
 
+// What was measured over, in words.
+struct Source {
+  std::string_view prefix;  // of the codes
+  std::string_view these, one;
+};
+constexpr Source kSamples = {"", "the sample messages", "sample message"};
+constexpr Source kRecent = {"RECENT_", "its recent messages", "recent message"};
+
 struct Use {
-  const char* code;
+  std::string code;
   const char* place;
   std::string what;  // "the agent used up to 7 bytes of memory over the sample messages"
   uint64_t used, limit;
@@ -53,38 +61,40 @@ void WarnWhereTight(Use use, Findings* findings) {
 }
 
 void CompareWithLimits(const MeasuredFigures& figures, const RequestedLimits& limits,
-                       Findings* findings) {
+                       const Source& over, Findings* findings) {
   const auto number = [](int64_t value) {
     return static_cast<uint64_t>(std::max<int64_t>(value, 0));
   };
-  WarnWhereTight({"MEMORY_TIGHT", "resources.memory",
-                  "the memory it used over the sample messages is close to its limit",
+  const auto code = [&over](std::string_view name) { return StrCat(over.prefix, name); };
+  WarnWhereTight({code("MEMORY_TIGHT"), "resources.memory",
+                  StrCat("the memory it used over ", over.these, " is close to its limit"),
                   figures.peak_memory, number(limits.memory_bytes), kTightMemoryPercent, "bytes",
                   StrCat("give it --memory ", RecommendedMiB(figures.peak_memory), "Mi")},
                  findings);
   WarnWhereTight(
-      {"DEADLINE_TIGHT", "resources.deadline",
-       "the slowest sample message took a large part of the deadline",
+      {code("DEADLINE_TIGHT"), "resources.deadline",
+       StrCat("the slowest ", over.one, " took a large part of the deadline"),
        number(figures.max_step_ns) / 1000, number(limits.deadline_ns) / 1000, kTightDeadlinePercent,
        "us",
        StrCat("give it resources: { deadline: ",
               FormatDuration(RecommendedDeadlineNs(figures.max_step_ns)), " }, or make it faster")},
       findings);
-  WarnWhereTight({"FUEL_TIGHT", "handle_message",
-                  "a sample message took a large part of the instructions a step may have",
+  WarnWhereTight({code("FUEL_TIGHT"), "handle_message",
+                  StrCat("a ", over.one, " took a large part of the instructions a step may have"),
                   figures.max_fuel, wasm::kFuelPerStep, kTightPercent, "instructions",
                   "do less in one step: split the work into several messages"},
                  findings);
-  WarnWhereTight({"SENDS_TIGHT", "handle_message",
-                  "handling one sample message sent nearly as many as a step may send",
+  WarnWhereTight({code("SENDS_TIGHT"), "handle_message",
+                  StrCat("handling one ", over.one, " sent nearly as many as a step may send"),
                   figures.max_sends, kMaxSendsPerStep, kTightPercent, "messages",
                   "send fewer messages in one step, or let a chain of steps send them"},
                  findings);
-  WarnWhereTight({"OUTPUT_TIGHT", "resources.max_message",
-                  "the largest message it replied or sent is close to the limit",
-                  figures.max_output_bytes, number(limits.max_message_bytes), kTightPercent,
-                  "bytes", "send less at once, or raise resources.max_message"},
-                 findings);
+  WarnWhereTight(
+      {code("OUTPUT_TIGHT"), "resources.max_message",
+       StrCat("the largest message it replied or sent over ", over.these, " is close to the limit"),
+       figures.max_output_bytes, number(limits.max_message_bytes), kTightPercent, "bytes",
+       "send less at once, or raise resources.max_message"},
+      findings);
 }
 
 struct Figure {
@@ -122,6 +132,12 @@ void CompareWithLiveFigures(const MeasuredFigures& now, const KnownRevision& liv
   }
 }
 
+void Recommend(const MeasuredFigures& most, Findings* findings) {
+  findings->Note(kRecommended, "resources",
+                 StrCat("Recommended: --memory ", RecommendedMiB(most.peak_memory), "Mi, deadline ",
+                        FormatDuration(RecommendedDeadlineNs(most.max_step_ns))));
+}
+
 // "7 (live: 5)"
 std::string Beside(uint64_t now, uint64_t before, const KnownRevision* live) {
   if (live == nullptr) return StrCat(now);
@@ -132,7 +148,7 @@ std::string Beside(uint64_t now, uint64_t before, const KnownRevision* live) {
 
 void JudgeResources(const MeasuredFigures& figures, const RequestedLimits& limits,
                     const std::optional<KnownRevision>& live, Findings* findings) {
-  CompareWithLimits(figures, limits, findings);
+  CompareWithLimits(figures, limits, kSamples, findings);
   const bool measured = live.has_value() && live->traits.figures.samples > 0;
   if (measured) CompareWithLiveFigures(figures, *live, findings);
   const KnownRevision* other = measured ? &*live : nullptr;
@@ -148,9 +164,29 @@ void JudgeResources(const MeasuredFigures& figures, const RequestedLimits& limit
              " us a message; start-up ", beside(figures.init_fuel, was.init_fuel),
              " instructions; native code ", beside(figures.code_bytes, was.code_bytes),
              " bytes; at most ", beside(figures.max_sends, was.max_sends),
-             " messages sent for one handled, ", figures.sends, " for ", figures.handled,
-             ". Recommended: --memory ", RecommendedMiB(figures.peak_memory), "Mi, deadline ",
-             FormatDuration(RecommendedDeadlineNs(figures.max_step_ns))));
+             " messages sent for one handled, ", figures.sends, " for ", figures.handled));
+  Recommend(figures, findings);
+}
+
+void JudgeRecent(const RecentFigures& recent, const MeasuredFigures& samples,
+                 const RequestedLimits& limits, Findings* findings) {
+  const MeasuredFigures& figures = recent.figures;
+  CompareWithLimits(figures, limits, kRecent, findings);
+  std::string text = StrCat(
+      "over ", figures.samples, " recent messages of the agent: at most ", figures.peak_memory,
+      " bytes of memory, ", figures.max_fuel, " instructions and ", figures.max_step_ns / 1000,
+      " us a message; at most ", figures.max_sends, " messages sent for one handled, ",
+      figures.sends, " for ", figures.handled, "; the largest it sent or replied has ",
+      figures.max_output_bytes, " bytes; ", figures.handled, " handled");
+  if (recent.skipped > 0) {
+    StrAppend(&text, ", ", recent.skipped, " not run to the end: they may take ",
+              kRecentLimitNs / kNanosPerMilli, " ms together");
+  }
+  findings->Note("RECENT", "resources", std::move(text));
+  MeasuredFigures most = figures;
+  most.peak_memory = std::max(most.peak_memory, samples.peak_memory);
+  most.max_step_ns = std::max(most.max_step_ns, samples.max_step_ns);
+  Recommend(most, findings);
 }
 
 }  // namespace caxton::examine

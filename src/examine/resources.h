@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The resource stage: what the agent used in the sandbox against what the request gives it and
-// against what the live revision used, side by side, and recommended limits. Private to
-// src/examine.
+// The resource stage: what the agent used in the sandbox, and over recent messages, against what
+// the request gives it; in the sandbox also against what the live revision used there, side by
+// side; and recommended limits. Private to src/examine.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,23 @@ struct RequestedLimits {
   int64_t max_message_bytes = 0;
 };
 
-// Only warnings and a note: samples are no proof.
+// What the agent used for its recent messages, which are counted as samples here; nothing is known
+// of what is measured once for a module.
+struct RecentFigures {
+  MeasuredFigures figures;
+  uint32_t skipped = 0;  // the time was up before they began or ended
+};
+
+// Code of the note that says what limits to ask for; the last thing in the stage.
+inline constexpr char kRecommended[] = "RECOMMENDED";
+
+// Only warnings and notes: samples are no proof.
 void JudgeResources(const MeasuredFigures& figures, const RequestedLimits& limits,
                     const std::optional<KnownRevision>& live, Findings* findings);
+
+// The same of recent messages, with what fits both them and the samples as its recommendation. They
+// are not compared with the live revision's figures, which are of other messages: its samples.
+void JudgeRecent(const RecentFigures& recent, const MeasuredFigures& samples,
+                 const RequestedLimits& limits, Findings* findings);
 
 }  // namespace caxton::examine

@@ -22,6 +22,8 @@ constexpr uint64_t kMiB = 1 << 20;
 constexpr RequestedLimits kLimits{
     .memory_bytes = 64 << 20, .deadline_ns = kNanosPerSecond, .max_message_bytes = 1 << 20};
 
+constexpr size_t kNotes = 2;  // what was measured, and what is recommended
+
 MeasuredFigures Usual() {
   MeasuredFigures figures;
   figures.samples = 5;
@@ -52,52 +54,91 @@ std::optional<KnownRevision> Live(const MeasuredFigures& figures) {
 
 TEST(ResourcesTest, UsualFiguresAreANote) {
   const auto found = Judge(Usual());
-  ASSERT_EQ(found.size(), 1u);
+  ASSERT_EQ(found.size(), kNotes);
   EXPECT_EQ(found[0].severity, FindingSeverity::kNote);
-  EXPECT_THAT(found[0].message, HasSubstr("--memory 8Mi, deadline 100ms"));
+  EXPECT_EQ(found[1].severity, FindingSeverity::kNote);
+  EXPECT_EQ(found[1].code, kRecommended);
+  EXPECT_EQ(found[1].message, "Recommended: --memory 8Mi, deadline 100ms");
   EXPECT_THAT(found[0].message, Not(HasSubstr("the live revision")));
 }
 
+struct Tight {
+  const char* code;
+  void (*use)(MeasuredFigures*, uint64_t percent);
+  uint64_t percent;
+};
+
+constexpr Tight kTight[] = {
+    {"MEMORY_TIGHT", [](MeasuredFigures* f, uint64_t p) { f->peak_memory = 64 * kMiB / 100 * p; },
+     kTightMemoryPercent},
+    {"DEADLINE_TIGHT",
+     [](MeasuredFigures* f, uint64_t p) {
+       f->max_step_ns = kNanosPerSecond / 100 * static_cast<int64_t>(p);
+     },
+     kTightDeadlinePercent},
+    {"FUEL_TIGHT",
+     [](MeasuredFigures* f, uint64_t p) { f->max_fuel = wasm::kFuelPerStep / 100 * p; },
+     kTightPercent},
+    {"SENDS_TIGHT",
+     [](MeasuredFigures* f, uint64_t p) { f->max_sends = kMaxSendsPerStep * p / 100; },
+     kTightPercent},
+    {"OUTPUT_TIGHT", [](MeasuredFigures* f, uint64_t p) { f->max_output_bytes = kMiB / 100 * p; },
+     kTightPercent},
+};
+
 TEST(ResourcesTest, EachLimitThatIsCloseIsToldWithARemedy) {
-  const struct {
-    const char* code;
-    void (*use)(MeasuredFigures*, uint64_t percent);
-    uint64_t percent;
-  } cases[] = {
-      {"MEMORY_TIGHT", [](MeasuredFigures* f, uint64_t p) { f->peak_memory = 64 * kMiB / 100 * p; },
-       kTightMemoryPercent},
-      {"DEADLINE_TIGHT",
-       [](MeasuredFigures* f, uint64_t p) {
-         f->max_step_ns = kNanosPerSecond / 100 * static_cast<int64_t>(p);
-       },
-       kTightDeadlinePercent},
-      {"FUEL_TIGHT",
-       [](MeasuredFigures* f, uint64_t p) { f->max_fuel = wasm::kFuelPerStep / 100 * p; },
-       kTightPercent},
-      {"SENDS_TIGHT",
-       [](MeasuredFigures* f, uint64_t p) { f->max_sends = kMaxSendsPerStep * p / 100; },
-       kTightPercent},
-      {"OUTPUT_TIGHT", [](MeasuredFigures* f, uint64_t p) { f->max_output_bytes = kMiB / 100 * p; },
-       kTightPercent},
-  };
-  for (const auto& c : cases) {
+  for (const Tight& c : kTight) {
     MeasuredFigures figures = Usual();
     c.use(&figures, c.percent - 2);
-    EXPECT_EQ(Judge(figures).size(), 1u) << c.code;
+    EXPECT_EQ(Judge(figures).size(), kNotes) << c.code;
     c.use(&figures, c.percent + 2);
     const auto found = Judge(figures);
-    ASSERT_EQ(found.size(), 2u) << c.code;
+    ASSERT_EQ(found.size(), kNotes + 1) << c.code;
     EXPECT_EQ(found[0].code, c.code);
     EXPECT_EQ(found[0].severity, FindingSeverity::kWarning);
     EXPECT_FALSE(found[0].fix.empty());
   }
 }
 
+std::vector<Finding> JudgedRecent(const MeasuredFigures& figures, uint32_t skipped = 0) {
+  Findings findings;
+  JudgeRecent({figures, skipped}, Usual(), kLimits, &findings);
+  return findings.Take();
+}
+
+TEST(ResourcesTest, RecentMessagesAreWeighedAgainstEachLimitToo) {
+  for (const Tight& c : kTight) {
+    MeasuredFigures figures = Usual();
+    c.use(&figures, c.percent - 2);
+    EXPECT_EQ(JudgedRecent(figures).size(), kNotes) << c.code;
+    c.use(&figures, c.percent + 2);
+    const auto found = JudgedRecent(figures);
+    ASSERT_EQ(found.size(), kNotes + 1) << c.code;
+    EXPECT_EQ(found[0].code, std::string("RECENT_") + c.code);
+    EXPECT_EQ(found[0].severity, FindingSeverity::kWarning) << "they fail no module";
+    EXPECT_THAT(found[0].message, HasSubstr("recent message"));
+    EXPECT_FALSE(found[0].fix.empty());
+  }
+}
+
+TEST(ResourcesTest, WhatIsRecommendedFitsSamplesAndRecentMessages) {
+  MeasuredFigures recent = Usual();
+  EXPECT_EQ(JudgedRecent(recent).back().message, "Recommended: --memory 8Mi, deadline 100ms");
+  recent.peak_memory = 55 * kMiB;
+  auto found = JudgedRecent(recent);
+  EXPECT_EQ(found[0].fix, "give it --memory 110Mi");
+  EXPECT_EQ(found.back().message, "Recommended: --memory 110Mi, deadline 100ms");
+  recent.peak_memory = kMiB;
+  recent.max_step_ns = 20 * kNanosPerMilli;
+  EXPECT_EQ(JudgedRecent(recent).back().message, "Recommended: --memory 8Mi, deadline 500ms");
+  EXPECT_THAT(JudgedRecent(recent, 3)[0].message, HasSubstr("3 not run to the end"));
+}
+
 TEST(ResourcesTest, FiguresStandSideBySide) {
   MeasuredFigures now = Usual();
   now.peak_memory += kMiB;
   const auto found = Judge(now, Live(Usual()));
-  ASSERT_EQ(found.size(), 1u);
+  ASSERT_EQ(found.size(), kNotes);
   EXPECT_THAT(found[0].message, HasSubstr("5242880 (live: 4194304) bytes of memory"));
   EXPECT_THAT(found[0].message, HasSubstr("100000 (live: 100000) instructions"));
 }
@@ -109,7 +150,7 @@ TEST(ResourcesTest, FarAboveTheLiveRevisionIsAWarning) {
   at.init_fuel *= kFarAboveFactor;
   at.code_bytes *= kFarAboveFactor;
   at.max_sends = 2;
-  EXPECT_EQ(Judge(at, Live(Usual())).size(), 1u) << "at the factor";
+  EXPECT_EQ(Judge(at, Live(Usual())).size(), kNotes) << "at the factor";
   MeasuredFigures above = at;
   above.peak_memory += 1;
   above.max_fuel += 1;
@@ -117,7 +158,7 @@ TEST(ResourcesTest, FarAboveTheLiveRevisionIsAWarning) {
   above.code_bytes += 1;
   above.max_sends = 3;
   const auto found = Judge(above, Live(Usual()));
-  ASSERT_EQ(found.size(), 6u);
+  ASSERT_EQ(found.size(), kNotes + 5);
   for (size_t i = 0; i < 5; ++i) {
     EXPECT_EQ(found[i].code, "FAR_ABOVE_LIVE");
     EXPECT_THAT(found[i].message, HasSubstr("the live revision took"));
@@ -140,12 +181,12 @@ TEST(ResourcesTest, SmallDifferencesAreNoise) {
   now.init_fuel = kFuelNoise;
   now.code_bytes = kCodeNoiseBytes;
   now.max_sends = 1;
-  EXPECT_EQ(Judge(now, Live(was)).size(), 1u);
+  EXPECT_EQ(Judge(now, Live(was)).size(), kNotes);
 }
 
 TEST(ResourcesTest, ALiveRevisionWithoutFiguresIsNotCompared) {
   const auto found = Judge(Usual(), Live({}));
-  ASSERT_EQ(found.size(), 1u);
+  ASSERT_EQ(found.size(), kNotes);
   EXPECT_THAT(found[0].message, Not(HasSubstr("the live revision")));
 }
 

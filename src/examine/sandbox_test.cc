@@ -70,7 +70,8 @@ TEST_F(SandboxTest, GoodAgentPassesFourStages) {
   EXPECT_EQ(report.traits.figures.max_output_bytes, 2u);
   EXPECT_EQ(report.traits.manifest, R"({"samples":[{"content":"hi"}]})");
   ASSERT_NE(Find(report, "RESOURCES"), nullptr);
-  EXPECT_THAT(Find(report, "RESOURCES")->message, HasSubstr("--memory 5Mi"));
+  ASSERT_NE(Find(report, "RECOMMENDED"), nullptr);
+  EXPECT_THAT(Find(report, "RECOMMENDED")->message, HasSubstr("--memory 5Mi"));
 }
 
 TEST_F(SandboxTest, EveryOwnSampleThatFailsIsAnErrorAndLaterStagesDoNotRun) {
