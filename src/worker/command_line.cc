@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "caxton/base/status.h"
@@ -92,6 +93,9 @@ template <typename FileCommand>
 absl::StatusOr<Command> ParseFileMode(Arguments arguments) {
   FileCommand command;
   command.jail = !arguments.TakeFlag("--no-jail");
+  if constexpr (std::is_same_v<FileCommand, ValidateCommand>) {
+    command.revision_path = arguments.TakeValue("--revision").value_or("");
+  }
   const auto path = arguments.TakeFirst();
   if (!path.has_value()) return absl::InvalidArgumentError("which FILE.wasm?");
   command.path = *path;
@@ -133,7 +137,9 @@ std::string UsageText() {
   return R"(caxton-worker runs and examines agents for the Caxton server.
 
   --inspect FILE.wasm       static checks, as JSON
-  --validate FILE.wasm      all four stages, in a child with limits; as JSON
+  --validate FILE.wasm [--revision R]
+                            all four stages, in a child with limits; as JSON. R is an
+                            encoded revision: its agent, limits and settings
   --package FILE.wasm --manifest M -o OUT.wasm
                             puts the manifest into the module; M.yaml and M.yml are
                             YAML, everything else JSON

@@ -39,6 +39,10 @@ TEST(CommandLineTest, FileModes) {
   ASSERT_TRUE(inspect.ok());
   EXPECT_EQ(std::get<InspectCommand>(*inspect).path, "a.wasm");
   EXPECT_EQ(std::get<ValidateCommand>(*ParseCommandLine({"--validate", "a.wasm"})).path, "a.wasm");
+  const auto validate = ParseCommandLine({"--validate", "a.wasm", "--revision", "r"});
+  ASSERT_TRUE(validate.ok());
+  EXPECT_EQ(std::get<ValidateCommand>(*validate).path, "a.wasm");
+  EXPECT_EQ(std::get<ValidateCommand>(*validate).revision_path, "r");
   const auto package =
       ParseCommandLine({"--package", "a.wasm", "--manifest", "m.json", "-o", "b.wasm"});
   ASSERT_TRUE(package.ok());
@@ -55,6 +59,7 @@ TEST(CommandLineTest, MistakesNameTheArgument) {
                                              {"--run", "extra"},
                                              {"--inspect"},
                                              {"--inspect", "a", "b"},
+                                             {"--inspect", "a", "--revision", "r"},
                                              {"--package", "a.wasm", "-o", "b.wasm"},
                                              {"--version", "x"}}) {
     const auto command = ParseCommandLine(arguments);

@@ -16,6 +16,8 @@
 #include "caxton/ipc/compile_request.h"
 #include "caxton/ipc/frames.h"
 #include "caxton/ipc/recent_messages.h"
+#include "caxton/model/names.h"
+#include "caxton/model/revision.h"
 #include "caxton/platform/file.h"
 #include "caxton/platform/memfd.h"
 #include "caxton/platform/process.h"
@@ -29,9 +31,25 @@ using ipc::WorkerExit;
 
 constexpr char kThisProgram[] = "/proc/self/exe";
 
-// What the child is told of a revision that does not exist: the defaults.
-absl::StatusOr<platform::UniqueFd> DefaultConfig() {
+// Whoever runs this is the author: what is refused here is a mistake, and told as one.
+absl::StatusOr<Revision> ReadRevision(const std::string& path) {
+  if (path.empty()) return Revision();
+  ASSIGN_OR_RETURN(const platform::UniqueFd file, platform::OpenFile(path, O_RDONLY | O_CLOEXEC));
+  ASSIGN_OR_RETURN(const std::string bytes, platform::ReadFd(file.get(), kMaxRevisionFileBytes));
+  auto revision = DecodeRevision(bytes);
+  if (!revision.ok()) return Annotate(revision.status(), path);
+  if (!revision->agent.empty()) RETURN_IF_ERROR(ValidateAgentName(revision->agent));
+  RETURN_IF_ERROR(ValidateLimits(revision->limits));
+  RETURN_IF_ERROR(ValidateSettings(revision->settings));
+  return revision;
+}
+
+// As the server tells it to its child, but that there is nothing around.
+absl::StatusOr<platform::UniqueFd> ConfigOf(const Revision& revision) {
   ipc::Configure configure;
+  configure.agent = revision.agent;
+  configure.limits = revision.limits;
+  configure.settings = revision.settings;
   configure.init_deadline_ns = kDefaultInitLimitNs;
   std::string nobody;  // no server around it: nothing to compare with
   EncodeSurroundings({}, &nobody);
@@ -53,7 +71,9 @@ absl::Status AwaitEnd(const platform::Child& child, ipc::ChildEnd* end) {
 absl::StatusOr<ExamineReport> Validate(const ValidateCommand& command) {
   ASSIGN_OR_RETURN(const platform::UniqueFd module,
                    platform::OpenFile(command.path, O_RDONLY | O_CLOEXEC));
-  ASSIGN_OR_RETURN(const platform::UniqueFd config, DefaultConfig());
+  ASSIGN_OR_RETURN(const Revision revision, ReadRevision(command.revision_path));
+  ASSIGN_OR_RETURN(const platform::UniqueFd config, ConfigOf(revision));
+  const int64_t data_limit = kValidateCompilerBytes + revision.limits.memory_bytes;
   ASSIGN_OR_RETURN(const platform::UniqueFd recent,
                    platform::MemfdWithContent("validate-recent", ipc::EncodeRecentMessages({})));
   ASSIGN_OR_RETURN(const platform::UniqueFd code, platform::CreateMemfd("validate-code", 0));
@@ -61,7 +81,7 @@ absl::StatusOr<ExamineReport> Validate(const ValidateCommand& command) {
   platform::SpawnOptions options;
   options.path = kThisProgram;
   options.argv = ipc::CommandLine("caxton-worker",
-                                  ipc::CompileCommand{.data_limit_bytes = kValidateDataLimitBytes,
+                                  ipc::CompileCommand{.data_limit_bytes = data_limit,
                                                       .cpu_limit_seconds = kValidateCpuLimitSeconds,
                                                       .jail = command.jail});
   options.fds = {{module.get(), ipc::kCompileModuleFd},
@@ -73,7 +93,7 @@ absl::StatusOr<ExamineReport> Validate(const ValidateCommand& command) {
                      {RLIMIT_FSIZE, kValidateCodeLimitBytes, kValidateCodeLimitBytes}};
   ASSIGN_OR_RETURN(const platform::Child child, platform::Spawn(options));
   ipc::ChildEnd end{.limit_ns = kValidateLimitMs * kNanosPerMilli,
-                    .memory_limit_bytes = kValidateDataLimitBytes,
+                    .memory_limit_bytes = data_limit,
                     .cpu_limit_seconds = kValidateCpuLimitSeconds};
   RETURN_IF_ERROR(AwaitEnd(child, &end));
   ASSIGN_OR_RETURN(end.report, platform::ReadFd(report.get(), ipc::kMaxCompileReportBytes));

@@ -18,6 +18,7 @@
 #include "caxton/model/envelope.h"
 #include "caxton/model/examine_report.h"
 #include "caxton/model/limits.h"
+#include "caxton/model/revision.h"
 #include "caxton/platform/file.h"
 #include "caxton/platform/memfd.h"
 #include "caxton/platform/process.h"
@@ -304,6 +305,36 @@ TEST(WorkerProcessTest, PackagesInspectsAndValidatesFiles) {
   for (const std::string& path : {module, manifest, yaml, out}) {
     EXPECT_TRUE(platform::RemoveFile(path).ok());
   }
+}
+
+TEST(WorkerProcessTest, ValidatesAsTheRevisionSays) {
+  const std::string dir = ::testing::TempDir();
+  const std::string module = dir + "worker_process_test.revision.wasm";
+  const std::string described = dir + "worker_process_test.revision";
+  ASSERT_TRUE(platform::WriteFileAtomic(module, *wasm::Engine::WatToWasm(kObedientWat)).ok());
+  const auto validate = [&](const Revision& revision) {
+    std::string bytes;
+    EncodeRevision(revision, &bytes);
+    EXPECT_TRUE(platform::WriteFileAtomic(described, bytes).ok());
+    return RunOnFiles({"--validate", module, "--revision", described});
+  };
+  Revision revision;
+  revision.agent = "obedient";
+  EXPECT_TRUE(validate(revision).first.success());
+  revision.limits.memory_bytes = 20 << 16;  // all that it declares
+  const auto [tight, told] = validate(revision);
+  EXPECT_TRUE(tight.success()) << tight.ToString();
+  EXPECT_THAT(told, HasSubstr("1310720 of 1310720 bytes"));
+  revision.limits.memory_bytes = kMinAgentMemoryBytes;
+  const auto [refused, why] = validate(revision);
+  EXPECT_EQ(refused.code, static_cast<int>(ipc::WorkerExit::kRejected));
+  EXPECT_THAT(why, HasSubstr("MEMORY_TOO_LARGE"));
+  revision.limits.memory_bytes = kMinAgentMemoryBytes - 1;
+  EXPECT_EQ(validate(revision).first.code, static_cast<int>(ipc::WorkerExit::kFailed));
+  ASSERT_TRUE(platform::WriteFileAtomic(described, "no revision").ok());
+  EXPECT_EQ(RunOnFiles({"--validate", module, "--revision", described}).first.code,
+            static_cast<int>(ipc::WorkerExit::kFailed));
+  for (const std::string& path : {module, described}) EXPECT_TRUE(platform::RemoveFile(path).ok());
 }
 
 TEST(WorkerProcessTest, BadUsageIsExitTwo) {

@@ -22,6 +22,9 @@ struct InspectCommand {
 // All four stages, in a child.
 struct ValidateCommand {
   std::string path;
+  // A file with an encoded Revision (caxton/model/revision.h): its agent, limits and settings;
+  // empty: a nameless one with the defaults.
+  std::string revision_path;
   bool jail = true;
 };
 

@@ -25,7 +25,8 @@ inline constexpr int64_t kInspectDataLimitBytes = int64_t{2} << 30;
 inline constexpr int64_t kInspectCpuLimitSeconds = 60;
 // Of the child of --validate: what the server gives it where the request says nothing else.
 inline constexpr int kValidateLimitMs = 30'000;
-inline constexpr int64_t kValidateDataLimitBytes = (int64_t{1} << 30) + kDefaultAgentMemoryBytes;
+inline constexpr int64_t kValidateCompilerBytes = int64_t{1} << 30;  // and the agent's own memory
+inline constexpr size_t kMaxRevisionFileBytes = 32 << 20;  // in validate mode; the settings
 inline constexpr int64_t kValidateCpuLimitSeconds = 120;
 // Between SIGXCPU and SIGKILL, for whoever does not end at the first.
 inline constexpr int64_t kCpuGraceSeconds = 5;
