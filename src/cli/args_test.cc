@@ -6,12 +6,14 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <iterator>
 #include <ostream>
 
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/version.h"
 #include "caxton/cli/testing/fake_environment.h"
+#include "caxton/model/revision.h"
 #include "caxton/v1/deployment.pb.h"
 #include "deploy_request.h"
 #include "exit_code.h"
@@ -257,11 +259,68 @@ TEST(CommandLine, ModuleFilesGoToTheWorker) {
   EXPECT_EQ(fake.out(),
             "ok: false\nstages:\n  static    failed  1.5ms\n"
             "  sandbox   not run: the stage static failed\n");
+  fake.worker_result.output =
+      R"({"findings": [{"severity": "error", "place": "sample x", "message": "trapped\n  0: f",)"
+      R"( "fix": "end\nit"}, {"severity": "note", "message": "so it is"}]})";
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path}), 3);
+  EXPECT_EQ(fake.out(),
+            "error: sample x: trapped\n    0: f\n  To fix: end\n    it\nnote: so it is\n");
   fake.worker_result = {.exit_status = 0, .output = R"({"name": "a"})"};
   EXPECT_EQ(fake.Run({"agent", "inspect", module.path, "--output", "json"}), 0);
   EXPECT_EQ(fake.out(), "{\"name\": \"a\"}\n");
   fake.worker_result = {.exit_status = 128 + 9};
   EXPECT_EQ(fake.Run({"agent", "validate", module.path}), 3);
+}
+
+TEST(CommandLine, ValidateTellsTheWorkerWhatADeployWouldBeTold) {
+  FakeEnvironment fake;
+  const File module("a.wasm"), file("a.yaml");
+  std::ofstream(file.path) << "agent: shop\nmodule: " << module.path
+                           << "\nresources: { deadline: 3s, memory: 8Mi }\n"
+                           << "settings: { a: file, b: file }\n";
+  std::vector<std::string> told;
+  absl::StatusOr<Revision> revision = absl::UnknownError("none");
+  fake.environment.run_worker = [&](const std::vector<std::string>& args) {
+    told = args;
+    revision = absl::UnknownError("none");
+    if (args.size() == 4) {
+      std::ifstream in(args[3], std::ios::binary);
+      revision = DecodeRevision(std::string(std::istreambuf_iterator<char>(in), {}));
+    }
+    return ToolResult{.output = "{}"};
+  };
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path, "--memory", "125Mi", "--cpu", "500m",
+                      "--set", "secret=x"}),
+            0)
+      << fake.err();
+  ASSERT_EQ(told.size(), 4u);
+  EXPECT_EQ(told[2], "--revision");
+  for (const std::string& word : told) EXPECT_EQ(word.find("secret"), std::string::npos);
+  ASSERT_TRUE(revision.ok()) << revision.status();
+  EXPECT_EQ(revision->limits.memory_bytes, 125 << 20);
+  EXPECT_EQ(revision->limits.cpu_millis, 500);
+  EXPECT_EQ(revision->settings.at("secret"), "x");
+  EXPECT_EQ(revision->agent, "");
+
+  EXPECT_EQ(fake.Run({"agent", "validate", "-f", file.path, "--set", "a=flag"}), 0) << fake.err();
+  ASSERT_EQ(told.size(), 4u);
+  EXPECT_EQ(told[1], module.path);
+  ASSERT_TRUE(revision.ok()) << revision.status();
+  EXPECT_EQ(revision->agent, "shop");
+  EXPECT_EQ(revision->limits.deadline_ns, 3 * kNanosPerSecond);
+  EXPECT_EQ(revision->limits.memory_bytes, 8 << 20);
+  EXPECT_EQ(revision->settings.at("a"), "flag");
+  EXPECT_EQ(revision->settings.at("b"), "file");
+
+  told.clear();
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path, "--memory", "much"}), 2);
+  EXPECT_EQ(fake.Run({"agent", "validate", module.path, "--memory", "1Ki"}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("To fix: set memory to "));
+  EXPECT_EQ(fake.Run({"agent", "validate"}), 2);
+  std::ofstream(file.path) << "- { agent: a, module: a.wasm }\n- { agent: b, module: b.wasm }\n";
+  EXPECT_EQ(fake.Run({"agent", "validate", "-f", file.path}), 2);
+  EXPECT_THAT(fake.err(), HasSubstr("has several agents"));
+  EXPECT_TRUE(told.empty());
 }
 
 TEST(CommandLine, CompletionKnowsCommandsAndOptions) {

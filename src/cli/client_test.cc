@@ -36,6 +36,8 @@ grpc::Status Broken() { return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Sock
 class ScriptedDeployments final : public v1::AgentDeployment::Service {
  public:
   v1::DeployRequest last;
+  v1::ValidateAgentRequest validated;
+  v1::ValidationReport report;
   size_t uploaded = 0;
   v1::DeployResponse answer;
   grpc::Status status;
@@ -62,6 +64,12 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
     }
     last = request->deploy(0);
     return status;
+  }
+  grpc::Status ValidateAgent(grpc::ServerContext*, const v1::ValidateAgentRequest* request,
+                             v1::ValidateAgentResponse* response) override {
+    validated = *request;
+    *response->mutable_report() = report;
+    return grpc::Status::OK;
   }
   grpc::Status RollbackDeployment(grpc::ServerContext*, const v1::RollbackRequest*,
                                   v1::RollbackResponse* response) override {
@@ -336,6 +344,35 @@ TEST_F(ClientTest, OutcomesBecomeExitCodes) {
   paused.set_inconclusive(true);
   deployments_.watches = {{paused}};
   EXPECT_EQ(Deploy(), 7);
+}
+
+TEST_F(ClientTest, ADeploymentThatGoesWellShowsItsWarnings) {
+  v1::Deployment running = At(v1::RUNNING);
+  running.mutable_validation()->set_passed(true);
+  auto* stage = running.mutable_validation()->add_stages();
+  stage->set_ran(true);
+  stage->set_passed(true);
+  stage->add_notes()->set_message("all is said");
+  auto* finding = stage->add_findings();
+  finding->set_message("resources.memory: it is tight");
+  finding->set_fix("give it more");
+  deployments_.watches = {{running}};
+  EXPECT_EQ(Deploy(), 0);
+  EXPECT_EQ(fake_.out(), "greeter@2 is running (dep-1)\n");
+  EXPECT_THAT(fake_.err(),
+              HasSubstr("Warning: resources.memory: it is tight\n  To fix: give it more\n"));
+  EXPECT_THAT(fake_.err(), Not(HasSubstr("all is said")));
+}
+
+TEST_F(ClientTest, ValidateAgainstTellsTheServerLimitsAndSettings) {
+  deployments_.report.set_passed(true);
+  EXPECT_EQ(fake_.Run({"agent", "validate", module_, "--against", "greeter", "--memory", "8Mi",
+                       "--set", "a=b"}),
+            0)
+      << fake_.err();
+  EXPECT_EQ(deployments_.validated.name(), "greeter");
+  EXPECT_EQ(deployments_.validated.overrides().limits().memory(), "8Mi");
+  EXPECT_EQ(deployments_.validated.overrides().settings().at("a"), "b");
 }
 
 TEST_F(ClientTest, OneSignalEndsTheWaitForAGroup) {

@@ -55,7 +55,8 @@ void AddLoadCommand(CLI::App* app, Context* context);
 
 // `agent inspect FILE`: what caxton-worker says about a module file.
 absl::StatusOr<ExitCode> InspectFile(Context* context, const std::string& path);
-absl::StatusOr<ExitCode> ValidateAgainst(Context* context, const std::string& path,
+struct ValidateSubject;
+absl::StatusOr<ExitCode> ValidateAgainst(Context* context, const ValidateSubject& subject,
                                          const std::string& agent);
 
 // Adds the nearest agent's name to a NOT_FOUND without a fix.

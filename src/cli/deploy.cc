@@ -20,6 +20,7 @@
 #include "files.h"
 #include "module_file.h"
 #include "progress.h"
+#include "report_text.h"
 #include "watch.h"
 
 namespace caxton::cli {

@@ -84,13 +84,6 @@ absl::Status ApplyFlags(const DeployFlags& flags, DeploymentFile* file) {
   return absl::OkStatus();
 }
 
-// Flags over the file's.
-void Merge(const RevisionOverrides& flags, RevisionOverrides* base) {
-  if (flags.memory_bytes) base->memory_bytes = flags.memory_bytes;
-  if (flags.cpu_millis) base->cpu_millis = flags.cpu_millis;
-  for (const auto& [name, value] : flags.settings) base->settings[name] = value;
-}
-
 absl::StatusOr<std::string> AgentName(const DeployFlags& flags, const DeploymentFile& file,
                                       const std::string& module) {
   std::string name = flags.name;
@@ -161,6 +154,18 @@ absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags) {
   return overrides;
 }
 
+void MergeOverrides(const RevisionOverrides& flags, RevisionOverrides* base) {
+  if (flags.memory_bytes) base->memory_bytes = flags.memory_bytes;
+  if (flags.cpu_millis) base->cpu_millis = flags.cpu_millis;
+  for (const auto& [name, value] : flags.settings) base->settings[name] = value;
+}
+
+std::string ModulePath(const std::string& named, const std::string& deployment_file,
+                       const DeploymentFile& file) {
+  if (!named.empty() || file.module.empty()) return named;
+  return (std::filesystem::path(deployment_file).parent_path() / file.module).string();
+}
+
 absl::StatusOr<std::vector<DeploymentFile>> ReadDeploymentFiles(const DeployFlags& flags,
                                                                 const std::string& text) {
   auto parsed = deployment::ParseDeploymentFiles(text, flags.deployment_file);
@@ -177,12 +182,7 @@ absl::StatusOr<std::vector<DeploymentFile>> ReadDeploymentFiles(const DeployFlag
 absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile file,
                                       v1::DeployRequest* request) {
   DeployPlan plan;
-  plan.module_path = flags.module;
-  if (plan.module_path.empty() && !file.module.empty()) {
-    // Relative to the file that names it.
-    plan.module_path =
-        (std::filesystem::path(flags.deployment_file).parent_path() / file.module).string();
-  }
+  plan.module_path = ModulePath(flags.module, flags.deployment_file, file);
   if (plan.module_path.empty()) {
     return UsageError("No module to deploy", "name a .wasm file, or `module:` in the file of -f");
   }
@@ -192,7 +192,7 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile f
     if (!possible.ok()) return UsageError(StrCat(possible.message()));
   }
   ASSIGN_OR_RETURN(const RevisionOverrides overrides, ParseOverrides(flags.overrides));
-  Merge(overrides, &file.overrides);
+  MergeOverrides(overrides, &file.overrides);
   ASSIGN_OR_RETURN(plan.agent, AgentName(flags, file, plan.module_path));
   const std::string& version = flags.version.empty() ? file.version : flags.version;
   const absl::Status valid = ValidateVersionLabel(version);

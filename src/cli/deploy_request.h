@@ -52,6 +52,11 @@ absl::StatusOr<DeployPlan> PlanDeploy(const DeployFlags& flags, DeploymentFile f
 absl::Status CheckGroupFlags(const DeployFlags& flags);
 
 absl::StatusOr<RevisionOverrides> ParseOverrides(const OverrideFlags& flags);
+// What flags give over what the file says.
+void MergeOverrides(const RevisionOverrides& flags, RevisionOverrides* base);
+// The module that the command line names, or the file, relative to itself; empty: neither.
+std::string ModulePath(const std::string& named, const std::string& deployment_file,
+                       const DeploymentFile& file);
 
 void ToProto(const DeploymentSpec& spec, v1::DeploymentSpec* out);
 void ToProto(const RevisionOverrides& overrides, v1::RevisionOverrides* out);

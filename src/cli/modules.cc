@@ -2,8 +2,13 @@
 //
 // caxton agent validate | package | inspect FILE: what reads a module is done by caxton-worker, in
 // its jail.
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <memory>
 #include <ostream>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
@@ -13,6 +18,7 @@
 #include "caxton/model/limits.h"
 #include "context.h"
 #include "files.h"
+#include "validate_subject.h"
 
 namespace caxton::cli {
 namespace {
@@ -39,6 +45,13 @@ std::string Text(const nlohmann::ordered_json& value) {
 std::string Field(const nlohmann::ordered_json& object, const char* name) {
   const auto found = object.find(name);
   return found == object.end() ? std::string() : Text(*found);
+}
+
+// All of a text with its line ends, the lines after the first moved in: a backtrace has some.
+std::string Lines(const nlohmann::ordered_json& object, const char* name, std::string_view indent) {
+  const auto found = object.find(name);
+  if (found == object.end() || !found->is_string()) return "";
+  return Indented(found->get_ref<const std::string&>(), indent);
 }
 
 // A line for each stage: "  static    failed  12.3ms", or why it did not run; what it has to say.
@@ -84,9 +97,12 @@ std::string ReportAsText(const nlohmann::ordered_json& report, const Style& styl
     }
     const std::string severity = Field(finding, "severity");
     const std::string place = Field(finding, "place");
-    StrAppend(&out, severity == "error" ? style.Bad(severity) : style.Warn(severity), ": ", place,
-              place.empty() ? "" : ": ", Field(finding, "message"), "\n");
-    const std::string fix = Field(finding, "fix");
+    StrAppend(&out,
+              severity == "error"  ? style.Bad(severity)
+              : severity == "note" ? severity
+                                   : style.Warn(severity),
+              ": ", place, place.empty() ? "" : ": ", Lines(finding, "message", "  "), "\n");
+    const std::string fix = Lines(finding, "fix", "    ");
     if (!fix.empty()) StrAppend(&out, "  To fix: ", fix, "\n");
   }
   return out;
@@ -116,9 +132,11 @@ absl::Status CheckReadable(const std::string& path) {
 }
 
 absl::StatusOr<ExitCode> RunReport(Context* context, const std::string& mode,
-                                   const std::string& path) {
+                                   const std::string& path, const std::string& revision_file) {
   RETURN_IF_ERROR(CheckReadable(path));
-  ASSIGN_OR_RETURN(const ToolResult result, context->environment.run_worker({mode, path}));
+  std::vector<std::string> args = {mode, path};
+  if (!revision_file.empty()) args.insert(args.end(), {"--revision", revision_file});
+  ASSIGN_OR_RETURN(const ToolResult result, context->environment.run_worker(args));
   const Printer printer = context->printer();
   const auto report = nlohmann::ordered_json::parse(result.output, nullptr, false);
   if (report.is_object()) {
@@ -150,6 +168,46 @@ absl::StatusOr<ExitCode> RunReport(Context* context, const std::string& mode,
   }
 }
 
+// A file in memory that caxton-worker inherits and opens by its name: settings may be secret, and
+// an argument is for everybody to see.
+class InheritedFile final {
+ public:
+  static absl::StatusOr<InheritedFile> Make(std::string_view content) {
+    InheritedFile file(memfd_create("caxton-revision", 0));
+    if (file.fd_ < 0) return ErrnoStatus(errno, "Cannot make a memory file");
+    while (!content.empty()) {
+      const ssize_t count = write(file.fd_, content.data(), content.size());
+      if (count < 0 && errno == EINTR) continue;
+      if (count <= 0) return ErrnoStatus(errno, "Cannot write a memory file");
+      content.remove_prefix(static_cast<size_t>(count));
+    }
+    return file;
+  }
+  InheritedFile(InheritedFile&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  InheritedFile& operator=(InheritedFile&&) = delete;
+  ~InheritedFile() {
+    if (fd_ >= 0) close(fd_);
+  }
+  std::string path() const { return StrCat("/proc/self/fd/", fd_); }
+
+ private:
+  explicit InheritedFile(int fd) : fd_(fd) {}
+  int fd_;
+};
+
+absl::StatusOr<ExitCode> Validate(Context* context, const ValidateFlags& flags) {
+  ASSIGN_OR_RETURN(const ValidateSubject subject, SubjectOf(flags));
+  if (!flags.against.empty()) return ValidateAgainst(context, subject, flags.against);
+  if (subject.agent.empty() && subject.overrides == RevisionOverrides()) {
+    return RunReport(context, "--validate", subject.module_path, "");
+  }
+  ASSIGN_OR_RETURN(const Revision revision, RevisionOf(subject));
+  std::string bytes;
+  EncodeRevision(revision, &bytes);
+  ASSIGN_OR_RETURN(const InheritedFile file, InheritedFile::Make(bytes));
+  return RunReport(context, "--validate", subject.module_path, file.path());
+}
+
 struct PackageFlags {
   std::string module, manifest, output;
 };
@@ -176,23 +234,27 @@ absl::StatusOr<ExitCode> Package(Context* context, const PackageFlags& flags) {
 }  // namespace
 
 absl::StatusOr<ExitCode> InspectFile(Context* context, const std::string& path) {
-  return RunReport(context, "--inspect", path);
+  return RunReport(context, "--inspect", path, "");
 }
 
 void AddModuleCommands(CLI::App* agent, Context* context) {
-  auto path = std::make_shared<std::string>();
-  CLI::App* validate =
-      agent->add_subcommand("validate", "Check, compile and initialize a module; no server needed");
-  validate->add_option("module", *path, "FILE.wasm")->required();
-  auto against = std::make_shared<std::string>();
-  validate->add_option("--against", *against,
+  auto what = std::make_shared<ValidateFlags>();
+  CLI::App* validate = agent->add_subcommand(
+      "validate",
+      "Run a module through all that a deployment validates: static checks, sample messages, "
+      "contracts, resources; no server needed");
+  validate->add_option("module", what->module, "FILE.wasm");
+  validate->add_option("-f,--file", what->deployment_file,
+                       "Deployment file (YAML): its module, agent, limits and settings");
+  validate->add_option("--memory", what->overrides.memory, "Memory of an instance, e.g. 64Mi");
+  validate->add_option("--cpu", what->overrides.cpu, "Weight against other agents, e.g. 500m");
+  validate->add_option("--set", what->overrides.set, "A setting, NAME=VALUE; repeat for more")
+      ->allow_extra_args(false);
+  validate->add_option("--against", what->against,
                        "Agent: let the server compare it with what is live there");
   validate->callback([=] {
-    context->offline = against->empty();
-    context->action = [=] {
-      return against->empty() ? RunReport(context, "--validate", *path)
-                              : ValidateAgainst(context, *path, *against);
-    };
+    context->offline = what->against.empty();
+    context->action = [=] { return Validate(context, *what); };
   });
 
   auto flags = std::make_shared<PackageFlags>();

@@ -10,6 +10,7 @@
 #include "caxton/model/units.h"
 #include "caxton/v1/types.pb.h"
 #include "comparison_text.h"
+#include "report_text.h"
 
 namespace caxton::cli {
 namespace {
@@ -37,15 +38,6 @@ std::string StatsText(const v1::RevisionStats& stats) {
 // The message's first line; the rest is told once, at the end.
 std::string FirstLine(const std::string& message) {
   return OneLine(std::string_view(message).substr(0, message.find('\n')), kShownMessageBytes);
-}
-
-// Every line of `text` but the first moved in by `indent`, without blank lines at the end.
-std::string Indented(const std::string& text, std::string_view indent) {
-  std::string out;
-  for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipWhitespace())) {
-    StrAppend(&out, out.empty() ? "" : StrCat("\n", indent), OneLine(StdView(line)));
-  }
-  return out;
 }
 
 bool Final(const v1::Deployment& deployment) {
@@ -301,28 +293,6 @@ std::string AllowedText(const v1::Deployment& deployment) {
              deployment.let_through().empty() ? "; none was let through\n" : "; let through:\n");
   for (const std::string& text : deployment.let_through()) {
     StrAppend(&out, "  ", OneLine(text), "\n");
-  }
-  return out;
-}
-
-std::string ReportText(const v1::ValidationReport& report, const Style& style) {
-  std::string out =
-      StrCat("Validation ", report.passed() ? style.Good("passed") : style.Bad("failed"), "\n");
-  for (const auto& stage : report.stages()) {
-    StrAppend(&out, "  ", stage.stage(), ": ",
-              !stage.ran()     ? style.Dim("not run")
-              : stage.passed() ? style.Good("passed")
-                               : style.Bad("failed"));
-    if (stage.ran() && stage.has_elapsed()) {
-      StrAppend(&out, " in ", ShortDuration(Nanos(stage.elapsed())));
-    }
-    if (stage.ran() && !stage.detail().empty()) StrAppend(&out, " - ", FirstLine(stage.detail()));
-    StrAppend(&out, "\n");
-    for (const auto& finding : stage.findings()) {
-      StrAppend(&out, "    ", finding.error() ? style.Bad("error") : style.Warn("warning"), ": ",
-                Indented(finding.message(), "      "), "\n");
-      if (!finding.fix().empty()) StrAppend(&out, "      To fix: ", finding.fix(), "\n");
-    }
   }
   return out;
 }

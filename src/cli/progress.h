@@ -14,7 +14,6 @@ namespace caxton::v1 {
 class Deployment;
 class FieldChange;
 class ShadowReport;
-class ValidationReport;
 class Verdict;
 }  // namespace caxton::v1
 
@@ -39,7 +38,6 @@ std::string WhyNot(const v1::Deployment& deployment);
 
 // Who let which contracts through; empty where nobody did.
 std::string AllowedText(const v1::Deployment& deployment);
-std::string ReportText(const v1::ValidationReport& report, const Style& style);
 std::string VerdictText(const v1::Verdict& verdict);
 std::string ChangesText(const std::string& before, const std::string& after,
                         const std::vector<v1::FieldChange>& changes);

@@ -11,6 +11,7 @@
 #include <ostream>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "caxton/base/strings.h"
 
@@ -132,6 +133,14 @@ std::string OneLine(std::string_view bytes, size_t limit) {
     } else {
       out += static_cast<char>(c);
     }
+  }
+  return out;
+}
+
+std::string Indented(std::string_view text, std::string_view indent) {
+  std::string out;
+  for (absl::string_view line : absl::StrSplit(AbslView(text), '\n', absl::SkipWhitespace())) {
+    StrAppend(&out, out.empty() ? "" : StrCat("\n", indent), OneLine(StdView(line)));
   }
   return out;
 }

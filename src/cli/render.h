@@ -59,6 +59,8 @@ std::string UtcClock(int64_t nanoseconds_since_epoch);  // "03:10:32"
 // Printable, on one line; bytes that are not text are shown as \xNN. Cut with "..." once `limit`
 // bytes are shown: what is escaped is longer than it was.
 std::string OneLine(std::string_view bytes, size_t limit = std::string_view::npos);
+// The same line by line: all but the first moved in by `indent`, blank ones left out.
+std::string Indented(std::string_view text, std::string_view indent);
 
 int64_t Nanos(const google::protobuf::Duration& duration);
 int64_t Nanos(const google::protobuf::Timestamp& timestamp);

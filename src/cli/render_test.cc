@@ -12,6 +12,7 @@
 #include "grpcpp/support/status.h"
 #include "gtest/gtest.h"
 #include "progress.h"
+#include "report_text.h"
 #include "rpc_status.h"
 
 namespace caxton::cli {
@@ -153,6 +154,46 @@ TEST(Outcome, AFailedReportIsShownOnce) {
   EXPECT_NE(text.find("no memory"), std::string::npos);
   EXPECT_EQ(text.find("no memory"), text.rfind("no memory")) << text;
   EXPECT_THAT(WhyNot(deployment), HasSubstr("no memory"));  // after a watch it is the only one
+}
+
+TEST(Report, NothingOfItIsCut) {
+  v1::ValidationReport report;
+  report.set_passed(true);
+  report.set_engine("wasmtime 1.2");
+  report.mutable_stats()->set_module_bytes(812);
+  report.mutable_stats()->set_code_bytes(9216);
+  report.mutable_stats()->set_samples(6);
+  report.mutable_stats()->set_samples_handled(5);
+  auto* stage = report.add_stages();
+  stage->set_stage("resources");
+  stage->set_ran(true);
+  stage->set_passed(true);
+  stage->set_note("compared with " + std::string(300, 'a'));
+  stage->set_detail("all of it in one");
+  auto* first = stage->add_notes();
+  first->set_message("over 5 samples: " + std::string(300, 'b'));
+  first->set_place("resources");
+  auto* second = stage->add_notes();
+  second->set_message("Recommended: --memory 8Mi, deadline 100ms");
+  second->set_place("elsewhere");
+  report.add_stages()->set_stage("contracts");
+  report.mutable_stages(1)->set_note("not run: the stage static failed");
+  report.mutable_stages(1)->set_detail(report.stages(1).note());
+  EXPECT_EQ(ReportText(report, Style(false)),
+            StrCat("Validation passed\n  resources: passed - compared with ", std::string(300, 'a'),
+                   "\n    note: over 5 samples: ", std::string(300, 'b'),
+                   "\n    note: elsewhere: Recommended: --memory 8Mi, deadline 100ms\n",
+                   "  contracts: not run: the stage static failed\n",
+                   "  wasmtime 1.2; module 812 bytes, native code 9216 bytes; 5 of 6 samples "
+                   "handled, not deterministic\n"));
+  EXPECT_EQ(WarningsText(report), "");
+}
+
+TEST(Report, OneOfAServerThatKnowsNoNotesShowsItsDetail) {
+  v1::ValidationReport report;
+  report.add_stages()->set_ran(true);
+  report.mutable_stages(0)->set_detail("over 5 samples");
+  EXPECT_THAT(ReportText(report, Style(false)), HasSubstr("failed - over 5 samples\n"));
 }
 
 TEST(ExitCodes, FollowTheContract) {

@@ -9,12 +9,12 @@
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "context.h"
 #include "module_file.h"
-#include "progress.h"
-#include "watch.h"
+#include "report_text.h"
+#include "validate_subject.h"
 
 namespace caxton::cli {
 
-absl::StatusOr<ExitCode> ValidateAgainst(Context* context, const std::string& path,
+absl::StatusOr<ExitCode> ValidateAgainst(Context* context, const ValidateSubject& subject,
                                          const std::string& agent) {
   // An agent that is not there has no live revision, and everything would pass.
   v1::GetAgentRequest get;
@@ -23,7 +23,8 @@ absl::StatusOr<ExitCode> ValidateAgainst(Context* context, const std::string& pa
   if (!known.ok()) return SuggestAgent(context, agent, known.status());
   v1::ValidateAgentRequest request;
   request.set_name(agent);
-  ASSIGN_OR_RETURN(ModuleToSend module, PrepareModule(context->client(), path));
+  ToProto(subject.overrides, request.mutable_overrides());
+  ASSIGN_OR_RETURN(ModuleToSend module, PrepareModule(context->client(), subject.module_path));
   if (module.digest.empty()) {
     request.set_wasm_module(std::move(module.bytes));
   } else {

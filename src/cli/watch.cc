@@ -15,6 +15,7 @@
 #include "caxton/v1/deployment.grpc.pb.h"
 #include "interrupt.h"
 #include "progress.h"
+#include "report_text.h"
 #include "rpc_status.h"
 
 namespace caxton::cli {
@@ -179,6 +180,7 @@ class Watcher final {
   absl::StatusOr<ExitCode> Finish() {
     if (!context_.printer().structured()) {
       context_.printer().Text(StrCat(OutcomeLine(last_), "\n"));
+      if (last_.validation().passed()) context_.err() << WarningsText(last_.validation());
       context_.err() << WhyNot(last_);
     }
     return OutcomeOf(last_);
