@@ -34,7 +34,8 @@ struct Row {
   std::string scenario;
   int runs = 0;
   int fired = 0, early = 0;
-  std::vector<int64_t> messages;  // of the canary, until it fired (or passed early)
+  int promoted = 0, paused = 0;   // of those that ran in stages
+  std::vector<int64_t> messages;  // of the canary, until it fired (or passed early, or ended)
 
   int64_t At(double q) const {
     if (messages.empty()) return -1;
@@ -58,6 +59,13 @@ class Table final : public ::testing::Environment {
       }
       StrAppend(&text, " |\n");
     }
+    StrAppend(&text,
+              "\n| in stages | runs | rolled back | paused | promoted | of these early | canary "
+              "messages until then: median |\n|---|---|---|---|---|---|---|\n");
+    for (const Row& row : in_stages) {
+      StrAppend(&text, "| ", row.scenario, " | ", row.runs, " | ", row.fired, " | ", row.paused,
+                " | ", row.promoted, " | ", row.early, " | ", row.At(0.5), " |\n");
+    }
     std::fputs(text.c_str(), stdout);
     if (const char* file = std::getenv("CAXTON_ACCEPTANCE_REPORT"); file != nullptr) {
       std::ofstream out(file);
@@ -65,7 +73,7 @@ class Table final : public ::testing::Environment {
       EXPECT_TRUE(out.good()) << file;
     }
   }
-  std::vector<Row> rows;
+  std::vector<Row> rows, in_stages;
 };
 Table* const table =
     static_cast<Table*>(::testing::AddGlobalTestEnvironment(new Table));  // GoogleTest's to delete
@@ -110,6 +118,35 @@ Row Measure(const std::string& scenario, const deployment::DeploymentPlan& plan,
   std::sort(row.messages.begin(), row.messages.end());
   table->rows.push_back(row);
   return row;
+}
+
+Row MeasureStages(const std::string& scenario, const deployment::DeploymentPlan& plan,
+                  const Load& load, int runs = kRuns) {
+  Row row{.scenario = scenario, .runs = runs};
+  for (int i = 0; i < runs; ++i) {
+    const Outcome out = SimulateStages(
+        plan, load, 0x57a9e5 + 7919 * table->in_stages.size() + 1'000'003 * uint64_t(i));
+    if (out.fired) ++row.fired;
+    if (out.paused) ++row.paused;
+    if (out.promoted) ++row.promoted;
+    if (out.promoted && out.early) ++row.early;
+    EXPECT_EQ(out.fired + out.paused + out.promoted, 1) << "one end each";
+    row.messages.push_back(out.candidate_messages);
+  }
+  std::sort(row.messages.begin(), row.messages.end());
+  table->in_stages.push_back(row);
+  return row;
+}
+
+// The default stages of a canary, with a limit of 1 % and the comparison.
+deployment::DeploymentPlan InStages() {
+  deployment::DeploymentPlan plan = DefaultPlan();
+  plan.conditions = {{MetricKind::kErrorRate, 0.01}};
+  constexpr int64_t kMinuteNs = 60'000'000'000;
+  plan.stages = {
+      {50'000, 5 * kMinuteNs, 100}, {250'000, 10 * kMinuteNs, 100}, {500'000, 10 * kMinuteNs, 100}};
+  plan.cleanup_ns = 5 * kMinuteNs;
+  return plan;
 }
 
 TEST(Acceptance, AAUnkeyed) {
@@ -225,14 +262,44 @@ TEST(Acceptance, FiveTimesTheErrorsAreFound) {
   EXPECT_LE(row.At(0.5), 400);
 }
 
-TEST(Acceptance, BrokenStableDoesNotBlockItsOwnFix) {
+// Each retry on stable succeeds: its failures are its own, and speak for the candidate.
+TEST(Acceptance, AStableWhoseFirstRunsFailIsReplacedEarly) {
   Load load = AA();
   load.seconds = 400;
   load.stable_errors = 1;
   load.candidate_errors = 0;
-  const Row row = Measure("stable traps always, the candidate never", Early(), load, kRuns / 5);
+  const Row row = Measure("stable's first runs fail always, their retries never; no errors",
+                          Early(), load, kRuns / 5);
   EXPECT_EQ(row.fired, 0);
   EXPECT_EQ(row.early, kRuns / 5);
+}
+
+// Stable fails its retries too, so that all of its failures are shared: nothing is compared,
+// nothing is promoted early, and the stages' ends promote.
+TEST(Acceptance, ABrokenStableDoesNotBlockItsOwnFix) {
+  Load load = AA();
+  load.stable_is_broken = true;
+  load.candidate_errors = 0;
+  deployment::DeploymentPlan plan = InStages();
+  plan.promote = PromoteWhen::kEarly;
+  const Row row = MeasureStages("stable fails always, its retries too; no errors, promote: early",
+                                plan, load, kRuns / 5);
+  EXPECT_EQ(row.promoted, kRuns / 5);
+  EXPECT_EQ(row.early, 0);
+}
+
+TEST(Acceptance, StagesPromoteAGoodVersionAndNotABadOne) {
+  Load load = AA();
+  const Row good = MeasureStages("A/A, 0.5 % errors, limit 1 %", InStages(), load);
+  EXPECT_LE(good.fired, kMostFalse);
+  EXPECT_LE(good.paused, kRuns * 5 / 100 + kAllowance);
+  load.candidate_errors = 0.015;
+  const Row bad = MeasureStages("1.5 % errors, 0.5 % base, limit 1 %", InStages(), load);
+  EXPECT_LE(bad.promoted, kRuns / 200);
+  // Without a stable to be compared with, the limit alone.
+  load.stable_errors = 0.015;
+  const Row both = MeasureStages("1.5 % errors on both, limit 1 %", InStages(), load);
+  EXPECT_LE(both.promoted, kRuns / 200);
 }
 
 // The early test by itself: the comparison would roll many of these back first.

@@ -55,8 +55,15 @@ class SequentialJudge final : public Judge {
   JudgeNumbers Numbers() const override;
 
  private:
+  struct Stage {
+    Counts candidate;
+    int64_t runs = 0;  // of both arms, shared ones too
+  };
   void Watch(const Condition& condition);
-  Counts* AtWeight(uint32_t weight_ppm);
+  Stage* AtWeight(uint32_t weight_ppm);
+  deployment::VerdictBasis Basis() const {
+    return {.observations = seen_, .at_ms = std::max<int64_t>(clock_ms_, 0)};
+  }
   void CountFailure(const Observation& o);
   double LogEvidence(const Watched& test) const;
   void Look(Watched* test);
@@ -81,10 +88,11 @@ class SequentialJudge final : public Judge {
 
   SlowLimits slow_limits_;
   Counts stable_, candidate_;
-  std::map<uint32_t, Counts> by_weight_;  // of the candidate; a stage is known by its weight
-  Counts* last_counts_ = nullptr;         // of the weight seen last
+  std::map<uint32_t, Stage> by_weight_;  // a stage is known by its weight
+  Stage* last_stage_ = nullptr;          // of the weight seen last
   uint32_t last_weight_ = 0;
   int64_t seen_ = 0, last_ms_ = 0;
+  int64_t clock_ms_ = 0;  // of the last observation or look at the clock
   std::optional<Verdict> fired_;
 };
 
@@ -114,22 +122,24 @@ void SequentialJudge::Watch(const Condition& condition) {
 }
 
 // Null beyond kMaxWeights, which no plan has.
-Counts* SequentialJudge::AtWeight(uint32_t weight_ppm) {
-  if (last_counts_ != nullptr && weight_ppm == last_weight_) return last_counts_;
+SequentialJudge::Stage* SequentialJudge::AtWeight(uint32_t weight_ppm) {
+  if (last_stage_ != nullptr && weight_ppm == last_weight_) return last_stage_;
   auto it = by_weight_.find(weight_ppm);
   if (it == by_weight_.end()) {
     if (by_weight_.size() >= kMaxWeights) return nullptr;
     it = by_weight_.try_emplace(weight_ppm).first;
   }
   last_weight_ = weight_ppm;
-  last_counts_ = &it->second;
-  return last_counts_;
+  last_stage_ = &it->second;
+  return last_stage_;
 }
 
 void SequentialJudge::Observe(const Observation& o) {
   ++seen_;
   last_ms_ = std::max(last_ms_, o.at_ms);
-  Counts* at_weight = AtWeight(o.weight_ppm);
+  clock_ms_ = std::max(clock_ms_, o.at_ms);
+  Stage* stage = AtWeight(o.weight_ppm);
+  if (stage != nullptr) ++stage->runs;
   if (fuel_.has_value()) fuel_->Add(o);
   if (o.verdict != RunVerdict::kGood) CountFailure(o);
   if (o.arm == Arm::kStable) {
@@ -137,7 +147,7 @@ void SequentialJudge::Observe(const Observation& o) {
     return;
   }
   candidate_.Add(o, slow_limits_);
-  if (at_weight != nullptr) at_weight->Add(o, slow_limits_);
+  if (stage != nullptr) stage->candidate.Add(o, slow_limits_);
   if (o.verdict == RunVerdict::kShared) return;
   lower_bound_->Add(o.verdict == RunVerdict::kBad);
   for (Watched& test : tests_) {
@@ -159,13 +169,14 @@ void SequentialJudge::CountFailure(const Observation& o) {
   if (!bad || !comparison_.has_value() || !bad_keys_.First(o.key_hash)) return;
   comparison_->Add(event);
   expected_events_ += event.weight;
-  if (Counts* counts = AtWeight(o.weight_ppm); counts != nullptr) {
-    ++counts->events;
-    if (event.candidate) ++counts->candidate_events;
+  if (Stage* stage = AtWeight(o.weight_ppm); stage != nullptr) {
+    ++stage->candidate.events;
+    if (event.candidate) ++stage->candidate.candidate_events;
   }
 }
 
 void SequentialJudge::Tick(int64_t at_ms) {
+  clock_ms_ = std::max(clock_ms_, at_ms);
   for (Watched& test : tests_) {
     if (test.alone == nullptr) continue;
     test.alone->Tick(at_ms);
@@ -244,7 +255,7 @@ Verdict SequentialJudge::Explain(const Watched& test) const {
               absl::StrFormat("%.3g", expected_events_),
               " were to be expected if it were as good as stable (", confidence);
   }
-  return {VerdictKind::kFailed, std::move(text)};
+  return {VerdictKind::kFailed, std::move(text), Basis()};
 }
 
 bool SequentialJudge::Beyond(const Watched& test, const Counts& counts, uint32_t weight_ppm) const {
@@ -263,8 +274,8 @@ bool SequentialJudge::Beyond(const Watched& test, const Counts& counts, uint32_t
 StageReport SequentialJudge::EndOfStage(const StagePlan& stage) const {
   const auto it = by_weight_.find(stage.weight_ppm);
   const Counts none;
-  const Counts& counts = it == by_weight_.end() ? none : it->second;
-  StageReport report;
+  const Counts& counts = it == by_weight_.end() ? none : it->second.candidate;
+  StageReport report{.observations = Basis().observations, .at_ms = Basis().at_ms};
   report.enough_samples = counts.runs > 0 && counts.runs >= stage.min_samples;
   report.within_limits = counts.runs > 0;
   if (counts.runs == 0) {
@@ -322,6 +333,11 @@ JudgeNumbers SequentialJudge::Numbers() const {
                              .log_threshold = log_threshold_,
                              .fired = test.fired,
                              .estimate = Estimate(test)});
+  }
+  for (const auto& [weight_ppm, stage] : by_weight_) {
+    numbers.by_weight.push_back({.weight_ppm = weight_ppm,
+                                 .candidate = stage.candidate.runs + stage.candidate.shared,
+                                 .all = stage.runs});
   }
   if (early_.has_value()) {
     numbers.early_log_evidence = early_->LogE();

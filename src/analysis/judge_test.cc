@@ -139,7 +139,7 @@ TEST(Judge, P99FiresOnSlowAndNotOnOneHostStall) {
       << slow->Fired()->text;
 }
 
-TEST(Judge, ASecondClosesByALaterOneOrByTheClock) {
+TEST(Judge, ASecondIsLookedAtByTheClockAndClosedByALaterOne) {
   auto judge = Thresholds({kP99At100});
   judge->Observe(FirstRun(false, 500, 200 * kMs));
   EXPECT_EQ(judge->Numbers().tests[0].log_evidence, 0) << "still open";
@@ -151,9 +151,81 @@ TEST(Judge, ASecondClosesByALaterOneOrByTheClock) {
   judge->Tick(60'000);
   EXPECT_EQ(judge->Numbers().tests[0].log_evidence, closed)
       << "a second without traffic says nothing";
-  judge->Observe(FirstRun(false, 400, 1));  // late: counts for the next second
+  judge->Observe(FirstRun(false, 400, 1));  // late: still of that second
   judge->Observe(FirstRun(false, 9'000, 1));
-  EXPECT_NE(judge->Numbers().tests[0].log_evidence, closed);
+  const double late = judge->Numbers().tests[0].log_evidence;
+  EXPECT_LT(late, closed);
+  auto without_clock = Thresholds({kP99At100});
+  without_clock->Observe(FirstRun(false, 500, 200 * kMs));
+  without_clock->Observe(FirstRun(false, 400, 1));
+  without_clock->Observe(FirstRun(false, 9'000, 1));
+  EXPECT_EQ(late, without_clock->Numbers().tests[0].log_evidence);
+}
+
+// What a restart and `deployment explain` rest on: the clock was looked at now and then, and runs
+// came late, but the same observations say the same in the end.
+TEST(Judge, WhatItSaidCanBeMadeAgainFromWhatItHadSeen) {
+  int by_clock = 0, by_message = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE(seed);
+    SeededRandom random(seed);
+    deployment::DeploymentPlan plan =
+        Compared({kErrors1, kP99At100, {MetricKind::kCpu, 100}, {MetricKind::kFuelRatio, 1.2}});
+    plan.promote = PromoteWhen::kEarly;
+    auto live = MakeJudge(plan);
+    std::vector<Observation> all;
+    int64_t now_ms = 0;
+    bool clock_spoke = false;
+    while (!live->Fired().has_value() && all.size() < 2000) {
+      now_ms += static_cast<int64_t>(random.Below(3000));
+      if (Chance(random, 0.5)) {
+        live->Tick(now_ms);
+        clock_spoke = live->Fired().has_value();
+        continue;
+      }
+      Observation o = FirstRun(Chance(random, 0.004), now_ms);
+      if (Chance(random, 0.2)) o.at_ms = std::max<int64_t>(now_ms - 2500, 0);  // late
+      o.latency_ns = Chance(random, 0.1) ? 150 * kMs : kMs;
+      o.run_ns = static_cast<int64_t>(random.Below(120)) * kMs;
+      o.fuel = 1000 + random.Below(10);
+      o.key_hash = random.Next64();
+      if (Chance(random, 0.3)) o.arm = Arm::kStable;
+      live->Observe(o);
+      all.push_back(o);
+    }
+    const auto stage = live->EndOfStage(Stage());
+    ASSERT_TRUE(live->Fired().has_value());
+    const deployment::VerdictBasis basis = live->Fired()->basis;
+    ++(clock_spoke ? by_clock : by_message);
+    live->Observe(FirstRun(true, now_ms));  // changes nothing of what was said
+    auto again = MakeJudge(plan);
+    ASSERT_EQ(basis.observations, static_cast<int64_t>(all.size()));
+    for (const Observation& o : all) again->Observe(o);
+    again->Tick(basis.at_ms);
+    EXPECT_EQ(again->Fired(), live->Fired());
+    EXPECT_EQ(again->EndOfStage(Stage()), stage);
+  }
+  EXPECT_GT(by_clock, 20);
+  EXPECT_GT(by_message, 20);
+}
+
+TEST(Judge, TellsHowTheTrafficOfEachWeightWasDivided) {
+  auto judge = MakeJudge(Compared({kErrors1}));
+  for (int i = 0; i < 400; ++i) {
+    Observation o = FirstRun(false, i);
+    o.weight_ppm = i < 200 ? 250'000 : 800'000;
+    o.arm = i % 100 < (i < 200 ? 25 : 80) ? Arm::kCandidate : Arm::kStable;
+    if (i % 10 == 0) o.verdict = RunVerdict::kShared;  // routed like any other
+    judge->Observe(o);
+  }
+  const std::vector<WeightNumbers> got = judge->Numbers().by_weight;
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_EQ(got[0].weight_ppm, 250'000u);
+  EXPECT_EQ(got[0].candidate, 50);
+  EXPECT_EQ(got[0].all, 200);
+  EXPECT_EQ(got[1].weight_ppm, 800'000u);
+  EXPECT_EQ(got[1].candidate, 160);
+  EXPECT_EQ(got[1].all, 200);
 }
 
 TEST(Judge, RefoldingGivesTheSameState) {

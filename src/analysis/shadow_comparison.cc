@@ -203,6 +203,7 @@ ShadowComparison& ShadowComparison::operator=(ShadowComparison&&) noexcept = def
 
 void ShadowComparison::Observe(const MirroredStep& step) {
   State& s = *state_;
+  if (s.fired.has_value()) return;
   if (s.has_secondary && !step.secondary.has_value()) {
     ++s.lost;
     return;
@@ -221,10 +222,7 @@ void ShadowComparison::Observe(const MirroredStep& step) {
   s.to_live.Add(step.live, step.shadow);
   if (s.has_secondary) s.secondary_to_live.Add(step.live, *step.secondary);
   s.FeedTests(shadow_only, secondary_only);
-  for (const ShadowTest& test : s.tests) {
-    if (s.fired.has_value()) break;
-    if (s.Fires(test)) s.fired = s.Explain(test);
-  }
+  s.fired = Refire();
 }
 
 void ShadowComparison::Count(MirrorFate fate, int64_t count) {
@@ -233,6 +231,13 @@ void ShadowComparison::Count(MirrorFate fate, int64_t count) {
 }
 
 std::optional<Verdict> ShadowComparison::Fired() const { return state_->fired; }
+
+std::optional<Verdict> ShadowComparison::Refire() const {
+  for (const ShadowTest& test : state_->tests) {
+    if (state_->Fires(test)) return state_->Explain(test);
+  }
+  return std::nullopt;
+}
 
 StageReport ShadowComparison::EndOfShadow() const {
   const State& s = *state_;

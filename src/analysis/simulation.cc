@@ -5,6 +5,9 @@
 #include <cmath>
 #include <memory>
 
+#include "caxton/base/assert.h"
+#include "caxton/deployment/state_machine.h"
+
 namespace caxton::analysis {
 namespace {
 
@@ -62,7 +65,64 @@ class Traffic {
     return out;
   }
 
+  Outcome RunStages() {
+    status_.candidate = {AgentId(1), RevisionNumber(2)};
+    status_.stable = {AgentId(1), RevisionNumber(1)};
+    status_.plan = plan_;
+    Apply(deployment::Created{});
+    Apply(deployment::ValidationPassed{});
+    Apply(deployment::Prepared{});
+    Outcome out;
+    int64_t last_look = 0;
+    for (int64_t i = 0; UnderWay(); ++i) {
+      at_ms_ = static_cast<int64_t>(static_cast<double>(i) * 1000 / load_.per_second);
+      if (at_ms_ - last_look >= kLookEveryMs) {
+        last_look = at_ms_;
+        Look(&out);
+        if (out.fired || !UnderWay()) break;
+      }
+      weight_ = status_.WeightPpm();
+      ++out.messages;
+      if (Message()) ++out.candidate_messages;
+      out.fired = judge_->Fired().has_value();
+      if (out.fired) break;
+    }
+    if (out.fired) out.text = judge_->Fired()->text;
+    out.paused = status_.paused == deployment::PauseReason::kInconclusive;
+    out.promoted = status_.state == deployment::DeploymentState::kRunning;
+    return out;
+  }
+
  private:
+  bool UnderWay() const {
+    return status_.state == deployment::DeploymentState::kDeploying &&
+           status_.paused == deployment::PauseReason::kNone;
+  }
+  void Apply(const deployment::Event& event) {
+    const absl::StatusOr<deployment::Transition> next =
+        deployment::Apply(status_, event, at_ms_ * kMs);
+    CAXTON_ASSERT(next.ok(), "the simulation sends what the controller would");
+    const uint32_t stage = status_.stage;
+    status_ = next->status;
+    if (status_.stage != stage || status_.prepared != prepared_) stage_from_ms_ = at_ms_;
+    prepared_ = status_.prepared;
+    due_ms_ = at_ms_ + status_.RemainingNs() / kMs;
+  }
+  // Once a second, as the controller does.
+  void Look(Outcome* out) {
+    judge_->Tick(at_ms_);
+    out->fired = judge_->Fired().has_value();
+    if (out->fired) return;
+    const deployment::StagePlan& stage = status_.plan.stages[status_.stage];
+    const int64_t elapsed_ns = (at_ms_ - stage_from_ms_) * kMs;
+    if (auto early = judge_->EarlyPass(stage); early.has_value()) {
+      out->early = true;
+      Apply(deployment::StageElapsed{elapsed_ns, *early, true});
+    } else if (at_ms_ >= due_ms_) {
+      Apply(deployment::StageElapsed{elapsed_ns, judge_->EndOfStage(stage)});
+    }
+  }
+
   // True if it ran on the candidate.
   bool Message() {
     Observation o;
@@ -74,7 +134,8 @@ class Traffic {
     o.latency_ns = Latency();
     o.fuel = 1000;
     const bool candidate = o.arm == Arm::kCandidate;
-    if (dice_.Chance(load_.malformed) || (poison && load_.poison_is_shared)) {
+    if (dice_.Chance(load_.malformed) || (poison && load_.poison_is_shared) ||
+        (load_.stable_is_broken && !candidate)) {
       o.verdict = RunVerdict::kShared;
     } else if (poison || dice_.Chance(Errors(candidate))) {
       o.verdict = RunVerdict::kBad;
@@ -116,12 +177,20 @@ class Traffic {
   uint64_t message_ = 0;
   int64_t at_ms_ = 0;
   uint32_t weight_ = 0;
+  // Of RunStages.
+  deployment::DeploymentStatus status_;
+  bool prepared_ = false;
+  int64_t stage_from_ms_ = 0, due_ms_ = 0;
 };
 
 }  // namespace
 
 Outcome Simulate(const deployment::DeploymentPlan& plan, const Load& load, uint64_t seed) {
   return Traffic(plan, load, seed).Run();
+}
+
+Outcome SimulateStages(const deployment::DeploymentPlan& plan, const Load& load, uint64_t seed) {
+  return Traffic(plan, load, seed).RunStages();
 }
 
 }  // namespace caxton::analysis

@@ -24,6 +24,7 @@ struct Load {
   double poison_share = 0;        // of the traffic: one key whose every message fails
   bool poison_is_shared = false;  // and fails on stable too; else it counts for its arm
   double stable_errors = 0;       // transient, attributed
+  bool stable_is_broken = false;  // fails always, its retries too: shared
   double candidate_errors = 0;
   double malformed = 0;           // fails on both arms: shared
   double attributed_retries = 0;  // share of failures whose message is seen again and fails again
@@ -35,12 +36,18 @@ struct Load {
 
 struct Outcome {
   bool fired = false;
-  bool early = false;              // the first stage could be ended by evidence
-  int64_t candidate_messages = 0;  // until either, or in all
+  bool promoted = false, paused = false;  // SimulateStages: at the last stage's end; inconclusive
+  bool early = false;                     // the first stage could be ended by evidence
+  int64_t candidate_messages = 0;         // until either, or in all
   int64_t messages = 0;
   std::string text;
 };
 
 Outcome Simulate(const deployment::DeploymentPlan& plan, const Load& load, uint64_t seed);
+
+// The stages of the plan one after the other, ended and extended by the real state machine as the
+// controller does it, until the candidate is rolled back, paused or promoted. Of the load, seconds
+// and weights are not looked at.
+Outcome SimulateStages(const deployment::DeploymentPlan& plan, const Load& load, uint64_t seed);
 
 }  // namespace caxton::analysis

@@ -24,6 +24,10 @@ constexpr std::array<double, kQuantiles> kSlowShare = {0.50, 0.05, 0.01};
 
 // Puts the runs of one second of the deployment's clock together. What arrives late counts for the
 // second that is open.
+//
+// Only an observation closes a second for good. The clock that passes its end shows what it would
+// make of it, and may fire: so the same observations give the same evidence, however often and when
+// the clock was looked at, and a verdict can be made again from the journal.
 class OpenSecond {
  public:
   // True if `at_ms` is of a later second than the open one: take it and Clear() before Add().
@@ -92,13 +96,17 @@ class LatencyTest final : public ConditionTest {
         process_(kSlowShare[quantile], ShareAlternatives(kSlowShare[quantile])) {}
 
   void Observe(const Observation& o) override {
-    if (second_.EndsBy(o.at_ms)) Close();
+    if (second_.EndsBy(o.at_ms)) {
+      process_ = WithSecond();
+      second_.Clear();
+    }
     second_.Add(o.at_ms, o.latency_ns > limit_ns_ ? 1 : 0);
+    shown_.reset();
   }
   void Tick(int64_t at_ms) override {
-    if (second_.EndsByClock(at_ms)) Close();
+    if (second_.EndsByClock(at_ms)) shown_ = WithSecond();
   }
-  double E() const override { return process_.E(); }
+  double E() const override { return shown().E(); }
   double Estimate(const Counts& candidate) const override {
     return static_cast<double>(candidate.latency.Quantile(kQuantile[quantile_]));
   }
@@ -111,56 +119,69 @@ class LatencyTest final : public ConditionTest {
     return StrCat("p", std::lround(kQuantile[quantile_] * 100), " is ",
                   MillisText(candidate.latency.Quantile(kQuantile[quantile_])), " over ",
                   candidate.runs, " first runs; more than ", PercentText(kSlowShare[quantile_]),
-                  " were slower than the limit in ", process_.n(), " seconds with traffic (");
+                  " were slower than the limit in ", shown().n(), " seconds with traffic (");
   }
 
  private:
-  void Close() {
-    process_.Add(static_cast<double>(second_.sum()) / static_cast<double>(second_.runs()));
-    second_.Clear();
+  EProcess WithSecond() const {
+    EProcess process = process_;
+    process.Add(static_cast<double>(second_.sum()) / static_cast<double>(second_.runs()));
+    return process;
   }
+  const EProcess& shown() const { return shown_.has_value() ? *shown_ : process_; }
 
   size_t quantile_;
   int64_t limit_ns_;
   OpenSecond second_;
-  EProcess process_;
+  EProcess process_;               // of the closed seconds
+  std::optional<EProcess> shown_;  // with the open one, once the clock is past its end
+};
+
+struct CpuSeconds {
+  double millis = 0, seconds = 0;
+  EProcess process{1 / kCpuCut, ShareAlternatives(1 / kCpuCut)};
 };
 
 class CpuTest final : public ConditionTest {
  public:
-  explicit CpuTest(double limit)
-      : limit_(limit), process_(1 / kCpuCut, ShareAlternatives(1 / kCpuCut)) {}
+  explicit CpuTest(double limit) : limit_(limit) {}
 
   void Observe(const Observation& o) override {
-    if (second_.EndsBy(o.at_ms)) Close();
+    if (second_.EndsBy(o.at_ms)) {
+      closed_ = WithSecond();
+      second_.Clear();
+    }
     second_.Add(o.at_ms, o.run_ns);
+    shown_.reset();
   }
   void Tick(int64_t at_ms) override {
-    if (second_.EndsByClock(at_ms)) Close();
+    if (second_.EndsByClock(at_ms)) shown_ = WithSecond();
   }
-  double E() const override { return process_.E(); }
+  double E() const override { return shown().process.E(); }
   double Estimate(const Counts& candidate) const override { return candidate.CpuMillis(); }
   bool Beyond(const Counts& candidate) const override { return candidate.CpuMillis() > limit_; }
   std::string Grounds(const Counts& /*candidate*/) const override {
-    return StrCat(FormatCpu(std::llround(millis_ / seconds_)), " on average, over ", process_.n(),
-                  " seconds with traffic (");
+    return StrCat(FormatCpu(std::llround(shown().millis / shown().seconds)), " on average, over ",
+                  shown().process.n(), " seconds with traffic (");
   }
 
  private:
-  void Close() {
+  CpuSeconds WithSecond() const {
+    CpuSeconds with = closed_;
     const auto seconds =
         static_cast<double>(std::clamp<int64_t>(second_.seconds(), 1, kCpuSpreadSeconds));
     const double taken = static_cast<double>(second_.sum()) / kNanosPerMillicore;
-    millis_ += taken;
-    seconds_ += seconds;
-    process_.Add(std::min(taken / seconds / limit_, kCpuCut) / kCpuCut);
-    second_.Clear();
+    with.millis += taken;
+    with.seconds += seconds;
+    with.process.Add(std::min(taken / seconds / limit_, kCpuCut) / kCpuCut);
+    return with;
   }
+  const CpuSeconds& shown() const { return shown_.has_value() ? *shown_ : closed_; }
 
   double limit_;
-  double millis_ = 0, seconds_ = 0;  // of the closed seconds
   OpenSecond second_;
-  EProcess process_;
+  CpuSeconds closed_;
+  std::optional<CpuSeconds> shown_;  // with the open one, once the clock is past its end
 };
 
 class MemoryTest final : public ConditionTest {

@@ -325,6 +325,20 @@ void ToWire(const controller::FieldChange& in, v1::FieldChange* out) {
   out->set_after(in.after);
 }
 
+namespace {
+
+// The candidate's share of what was routed at the weight that it has now.
+double ObservedPercent(uint32_t weight_ppm, const analysis::JudgeNumbers& numbers) {
+  for (const analysis::WeightNumbers& stage : numbers.by_weight) {
+    if (stage.weight_ppm == weight_ppm && stage.all > 0) {
+      return 100.0 * static_cast<double>(stage.candidate) / static_cast<double>(stage.all);
+    }
+  }
+  return 0;
+}
+
+}  // namespace
+
 void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   const deployment::DeploymentStatus& s = view.status;
   out->set_deployment_id(deployment::DeploymentName(s.id));
@@ -342,11 +356,7 @@ void ToWire(const controller::DeploymentView& view, v1::Deployment* out) {
   if (view.numbers) {
     StatsToWire(view.numbers->candidate, view.candidate.get(), out->mutable_candidate());
     StatsToWire(view.numbers->stable, view.stable.get(), out->mutable_stable());
-    const int64_t all = view.numbers->candidate.runs + view.numbers->stable.runs;
-    if (all > 0) {
-      out->set_observed_percent(100.0 * static_cast<double>(view.numbers->candidate.runs) /
-                                static_cast<double>(all));
-    }
+    out->set_observed_percent(ObservedPercent(s.WeightPpm(), *view.numbers));
     AddTests(*view.numbers, out->mutable_verdict());
     out->set_messages_to_decide(view.numbers->early.messages);
     if (view.numbers->early.ns > 0) {

@@ -32,6 +32,20 @@ TEST(SimWorld, ClockJumpsToTheEventAndEndsWhereAsked) {
   EXPECT_EQ(world.WallNanos(), 1100);
 }
 
+TEST(SimWorld, AJumpOfTheWallClockMovesNothingElse) {
+  SimWorld world(1000);
+  int64_t due = -1;
+  world.NewExecutor()->PostAfter(50, [&] { due = world.MonoNanos(); });
+  world.RunFor(10);
+  world.JumpWall(-500);
+  EXPECT_EQ(world.WallNanos(), 510);
+  EXPECT_EQ(world.MonoNanos(), 10);
+  world.JumpWall(7'000);
+  world.RunFor(90);
+  EXPECT_EQ(due, 50);
+  EXPECT_EQ(world.WallNanos(), 7'600);
+}
+
 TEST(SimWorld, NothingRunsInsidePost) {
   SimWorld world;
   bool ran = false;

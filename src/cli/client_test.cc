@@ -45,6 +45,7 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
   std::deque<std::vector<v1::Deployment>> watches;
   int watch_calls = 0;
   v1::Deployment explanation;
+  v1::ExplainDeploymentResponse explained;
   bool interrupts = false;  // a watch gets a signal, and nothing else
 
   grpc::Status DeployAgent(grpc::ServerContext*, const v1::DeployRequest* request,
@@ -79,6 +80,7 @@ class ScriptedDeployments final : public v1::AgentDeployment::Service {
   }
   grpc::Status ExplainDeployment(grpc::ServerContext*, const v1::ExplainDeploymentRequest*,
                                  v1::ExplainDeploymentResponse* response) override {
+    *response = explained;
     *response->mutable_deployment() = explanation;
     return grpc::Status::OK;
   }
@@ -117,6 +119,7 @@ class ScriptedMessaging final : public v1::Messaging::Service {
   size_t trimmed = 0;                // so many rows at the tail's beginning are not kept any more
   std::vector<std::string> letters;  // ids of greeter's dead letters
   std::string vanishes;              // somebody else takes this one when a call names it
+  size_t attempts = 0;               // of each of them
   int selections = 0;                // calls of retry and drop
   bool slow = false;                 // and they run out of time
   bool missing = false;              // there is no such agent
@@ -170,6 +173,14 @@ class ScriptedMessaging final : public v1::Messaging::Service {
       response->add_dead_letters()->set_message_id(*at++);
     }
     if (at != letters.end()) response->set_next_page_token(*std::prev(at));
+    return grpc::Status::OK;
+  }
+  grpc::Status GetDeadLetter(grpc::ServerContext*, const v1::GetDeadLetterRequest* request,
+                             v1::GetDeadLetterResponse* response) override {
+    response->mutable_dead_letter()->set_message_id(request->message_id());
+    for (size_t i = 0; i < attempts; ++i) {
+      response->mutable_dead_letter()->add_attempts()->set_outcome("trapped");
+    }
     return grpc::Status::OK;
   }
   grpc::Status RetryDeadLetters(grpc::ServerContext*, const v1::RetryDeadLettersRequest* request,
@@ -481,7 +492,35 @@ TEST_F(ClientTest, ExplainOfWhatWasCutShortComparesWithNoVerdict) {
   EXPECT_THAT(fake_.out(), HasSubstr("no verdict is on record: it ended before one.\n"));
   deployments_.explanation.mutable_verdict()->set_kind(v1::Verdict::FAILED);
   EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
-  EXPECT_THAT(fake_.out(), HasSubstr("it differs from the verdict on record.\n"));
+  EXPECT_THAT(fake_.out(), HasSubstr("it DIFFERS from that verdict, which was FAILED - "));
+}
+
+TEST_F(ClientTest, ExplainTellsWhetherTheVerdictOnRecordWasMadeAgain) {
+  deployments_.explanation = At(v1::DEPLOYING);
+  deployments_.explained.set_evidence_count(40);
+  deployments_.explained.set_matches_recorded(true);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("Verdict: not decided\n"));
+  EXPECT_THAT(fake_.out(),
+              HasSubstr("from 40 observations in the journal; nothing is decided yet"));
+  deployments_.explanation = At(v1::RUNNING);
+  for (v1::Verdict* verdict :
+       {deployments_.explanation.mutable_verdict(), deployments_.explained.mutable_verdict()}) {
+    verdict->set_kind(v1::Verdict::SUCCESSFUL);
+    verdict->set_reason("0 of 200 first runs failed at 50%");
+  }
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("Verdict: SUCCESSFUL - 0 of 200 first runs failed at 50%\n"));
+  EXPECT_THAT(fake_.out(), HasSubstr("it matches that verdict.\n"));
+  deployments_.explained.set_matches_recorded(false);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("it DIFFERS from that verdict, which was SUCCESSFUL - 0 of "));
+  // Of a replay of history: that is the verdict on record, there is no other.
+  deployments_.explanation = At(v1::FAILED);
+  *deployments_.explanation.mutable_history()->mutable_verdict() = deployments_.explained.verdict();
+  deployments_.explained.set_matches_recorded(true);
+  EXPECT_EQ(fake_.Run({"deployment", "explain", "dep-1"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("it matches that verdict.\n"));
 }
 
 TEST_F(ClientTest, LargeModulesAreUploaded) {
@@ -631,6 +670,15 @@ TEST_F(ClientTest, AllDeadLettersOfAnAgentGoSomeAtATime) {
   EXPECT_EQ(fake_.Run({"dlq", "retry", "--agent", "greeter", "--output", "json"}), 0);
   EXPECT_THAT(fake_.out(), HasSubstr("\"retried\": \"2\""));
   EXPECT_EQ(fake_.Run({"dlq", "drop", "a"}), 1);
+}
+
+TEST_F(ClientTest, ADeadLetterSaysThatOnlyTheNewestAttemptsAreKept) {
+  messaging_.attempts = 15;
+  EXPECT_EQ(fake_.Run({"dlq", "show", "m"}), 0);
+  EXPECT_THAT(fake_.out(), Not(HasSubstr("newest")));
+  messaging_.attempts = 16;
+  EXPECT_EQ(fake_.Run({"dlq", "show", "m"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("the newest 16 attempts"));
 }
 
 TEST_F(ClientTest, ADropThatTakesTooLongSaysThatItGoesOn) {

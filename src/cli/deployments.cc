@@ -65,15 +65,35 @@ absl::StatusOr<ExitCode> ShowDeployment(Context* context, const std::string& id)
   return ExitCode::kDone;
 }
 
-std::string_view ComparedWithRecord(const v1::ExplainDeploymentResponse& response) {
+// The one that was made again: of the live traffic, else of the replay of history.
+const v1::Verdict& Recorded(const v1::ExplainDeploymentResponse& response) {
   const v1::Deployment& deployment = response.deployment();
+  const bool of_history = deployment.verdict().kind() == v1::Verdict::KIND_UNSPECIFIED &&
+                          response.verdict().kind() != v1::Verdict::KIND_UNSPECIFIED &&
+                          deployment.has_history();
+  return of_history ? deployment.history().verdict() : deployment.verdict();
+}
+
+std::string ComparedWithRecord(const v1::ExplainDeploymentResponse& response) {
+  const v1::Deployment& deployment = response.deployment();
+  const v1::Verdict& recorded = Recorded(response);
   const bool ended = deployment.state() == v1::FAILED || deployment.state() == v1::ROLLED_BACK ||
                      deployment.state() == v1::DRAINING;
-  if (ended && deployment.verdict().kind() == v1::Verdict::KIND_UNSPECIFIED) {
-    return "no verdict is on record: it ended before one.";
+  if (recorded.kind() == v1::Verdict::KIND_UNSPECIFIED) {
+    return StrCat("Computed from ", response.evidence_count(), " observations in the journal; ",
+                  ended ? "no verdict is on record: it ended before one."
+                  : response.matches_recorded()
+                      ? "nothing is decided yet, and nothing is on record."
+                      : "it is not on record yet.");
   }
-  return response.matches_recorded() ? "it matches the verdict on record."
-                                     : "it differs from the verdict on record.";
+  const std::string from = StrCat("Computed from ", response.evidence_count(),
+                                  " observations in the journal, those that were there when the "
+                                  "verdict on record was made; ");
+  if (response.matches_recorded()) return StrCat(from, "it matches that verdict.");
+  return StrCat(
+      from, "it DIFFERS from that verdict, which was ", v1::Verdict::Kind_Name(recorded.kind()),
+      " - ", OneLine(recorded.reason()),
+      "\nEvidence was changed or lost, or another version of the server made the verdict.");
 }
 
 absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
@@ -89,7 +109,6 @@ absl::StatusOr<ExitCode> Explain(Context* context, const std::string& id) {
         ProgressLine(response->deployment()), "\n", AllowedText(response->deployment()),
         VerdictText(response->verdict()),
         response->deployment().has_history() ? HistoryText(response->deployment().history()) : "",
-        "Computed from ", response->evidence_count(), " observations in the journal; ",
         ComparedWithRecord(*response), "\n"));
   }
   return ExitCode::kDone;

@@ -63,6 +63,7 @@ void ControllerImpl::AskEarly(Run* run) {
       s.state == DeploymentState::kDeploying && s.prepared && s.stage < s.plan.stages.size() &&
       s.paused == deployment::PauseReason::kNone && !run->unwell_since_ns.has_value();
   if (s.plan.promote != PromoteWhen::kEarly || !in_stage || run->early_asked == s.stage) return;
+  if (run->busy) return;  // asked again soon; what waits may leave this stage, to which it belongs
   std::optional<deployment::StageReport> report = run->judge->EarlyPass(s.plan.stages[s.stage]);
   if (!report.has_value()) return;
   run->early_asked = s.stage;

@@ -3,8 +3,8 @@
 // The controller's inside. Where to look: controller.cc (construction, deploy), transitions.cc
 // (events, journal, effects, queue), examining.cc (what a revision is compared with),
 // preparation.cc (validation, workers, draining), clock.cc (judge, stages, ticks), commands.cc
-// (promote, pause, ...), rollback.cc, removal.cc, recovery.cc, reads.cc (views, etags, watchers,
-// explain).
+// (promote, pause, ...), rollback.cc, removal.cc, recovery.cc, reads.cc (views, etags, watchers),
+// explain.cc.
 //
 // Thread rule: everything private runs on the strand.
 #pragma once
@@ -229,11 +229,19 @@ class ControllerImpl final : public Controller {
   void DropRun(DeploymentId id, const absl::Status& why);
   static absl::Status NotKept(DeploymentId id);
 
+  // -- explain.cc
+  void ExplainRun(DeploymentId id, Done<Explanation> done);
+  void ExplainJudged(Explanation explanation, Done<Explanation> done);
+  bool LacksNumbers(const Run& run);
+  void ShowWithNumbers(DeploymentView view, Done<DeploymentView> done);
+
   // -- shadows.cc
   void StartComparison(Run* run);
   void StopComparison(Run* run);
   void StartSecondary(RevisionRef stable);
   void RecordComparison(Run* run);
+  // Of a shadow that has its verdict: what it was made from, to be written with it.
+  static void PutDecided(const Run& run, journal::RowBatch* rows);
   void OnComparisonFired(DeploymentId id);
   void ReadShadowReport(Run* run);
   absl::StatusOr<Explanation> ExplainShadow(const Run& run);
@@ -381,7 +389,6 @@ class ControllerImpl final : public Controller {
   static absl::Status EtagMismatch(std::string_view what);
   static absl::Status CheckEtag(const Run& run, const std::string& etag);
   absl::Status CheckEtag(const AgentEntry& agent, const std::string& etag);
-  void ExplainJudged(Explanation explanation, Done<Explanation> done);
   void Notify(const Run& run, bool transition);
   void BeginWatch(const DeploymentView& view, Watcher changed, WatchEnded ended,
                   Done<uint64_t> done);

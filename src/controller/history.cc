@@ -184,7 +184,7 @@ absl::StatusOr<Explanation> ControllerImpl::ExplainHistory(const Run& run) {
   explanation.evidence = replay.Report().comparison.compared;
   explanation.recomputed = replay.VerdictOf(StrCat(s.agent, "@", s.stable.number.value()),
                                             StrCat(s.agent, "@", s.candidate.number.value()));
-  explanation.matches = explanation.recomputed.kind == s.history.kind;
+  explanation.matches = deployment::SaysTheSame(s.history, explanation.recomputed);
   return explanation;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Views for others, watchers, and a verdict computed again from the journal.
+// Views for others, and watchers.
 #include <algorithm>
 
 #include "caxton/base/status.h"
@@ -12,33 +12,6 @@
 namespace caxton::controller {
 
 using deployment::DeploymentName;
-
-namespace {
-
-// The verdict from the evidence on record, beside the one in `explanation->view`. Any thread.
-absl::Status Recompute(const journal::Journal& journal, Explanation* explanation) {
-  const deployment::DeploymentStatus& status = explanation->view.status;
-  constexpr int64_t kLastSecondsMs = 10'000;
-  int64_t last_ms = 0;
-  std::unique_ptr<analysis::Judge> judge = analysis::MakeJudge(status.plan);
-  RETURN_IF_ERROR(journal.ScanEvidence(status.id, [&](const Observation& seen) {
-    // What came after the verdict did not make it.
-    if (judge->Fired().has_value()) return;
-    judge->Observe(seen);
-    last_ms = std::max(last_ms, seen.at_ms);
-    ++explanation->evidence;
-  }));
-  // A verdict on latency may have come from the clock: close the last seconds as it did.
-  const bool failed = status.verdict.kind == deployment::VerdictKind::kFailed;
-  if (failed && !judge->Fired().has_value()) judge->Tick(last_ms + kLastSecondsMs);
-  explanation->numbers = judge->Numbers();
-  if (auto fired = judge->Fired(); fired.has_value()) explanation->recomputed = *fired;
-  explanation->matches =
-      failed == (explanation->recomputed.kind == deployment::VerdictKind::kFailed);
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 DeploymentView ControllerImpl::ViewOf(const Run& run) {
   DeploymentView view;
@@ -130,7 +103,11 @@ AgentView ControllerImpl::ViewOf(const AgentEntry& agent) {
 // true: who reads RUNNING may send messages. A view waits for that, though never for long.
 void ControllerImpl::GetDeployment(std::string target, Done<DeploymentView> done) {
   OnStrand([this, target = std::move(target), done = std::move(done)]() mutable {
-    ShowSettled(std::move(target), kMaxReadPolls, std::move(done));
+    ShowSettled(std::move(target), kMaxReadPolls,
+                [this, done = std::move(done)](absl::StatusOr<DeploymentView> view) mutable {
+                  if (!view.ok()) return done(std::move(view));
+                  ShowWithNumbers(*std::move(view), std::move(done));
+                });
   });
 }
 
@@ -201,51 +178,6 @@ void ControllerImpl::History(std::string name, Done<std::vector<HistoryEntry>> d
     }
     done(std::move(entries));
   });
-}
-
-void ControllerImpl::Explain(std::string target, Done<Explanation> done) {
-  OnStrand([this, target = std::move(target), done = std::move(done)]() mutable {
-    absl::StatusOr<Run*> found = FindTarget(target);
-    if (!found.ok()) return done(found.status());
-    const Run& run = **found;
-    if (absl::Status gone = CheckEvidenceKept(run); !gone.ok()) return done(std::move(gone));
-    const bool live = run.status.plan.strategy == Strategy::kShadow ||
-                      !run.status.plan.conditions.empty() || run.status.plan.compare_errors;
-    const bool replayed = run.status.history.kind != deployment::VerdictKind::kNone;
-    if (replayed && (!live || run.status.cause == deployment::EndCause::kHistory)) {
-      return done(ExplainHistory(run));
-    }
-    if (run.status.plan.strategy == Strategy::kShadow) return done(ExplainShadow(run));
-    if (run.status.plan.conditions.empty() && !run.status.plan.compare_errors) {
-      return done(
-          WithReason(absl::FailedPreconditionError(StrCat(deployment::DeploymentName(run.status.id),
-                                                          " is not judged: it has no conditions")),
-                     "NOT_JUDGED"));
-    }
-    ExplainJudged({.view = ViewOf(run)}, std::move(done));
-  });
-}
-
-// A deployment of days has millions of rows of evidence: they are folded beside the strand.
-void ControllerImpl::ExplainJudged(Explanation explanation, Done<Explanation> done) {
-  auto recompute = [this, explanation = std::move(explanation), done = std::move(done)]() mutable {
-    absl::Status read = Recompute(*d_.journal, &explanation);
-    OnStrand([this, read = std::move(read), explanation = std::move(explanation),
-              done = std::move(done)]() mutable {
-      // What was read may have gone meanwhile, and with it a part of what was to be read.
-      const Run* run = FindRun(explanation.view.status.id);
-      if (run == nullptr) return done(NotKept(explanation.view.status.id));
-      if (absl::Status gone = CheckEvidenceKept(*run); !gone.ok()) return done(std::move(gone));
-      if (!read.ok()) return done(std::move(read));
-      // The judge has spoken meanwhile: what was read may be older than its verdict.
-      if (run->status.verdict.kind != explanation.view.status.verdict.kind) {
-        return ExplainJudged({.view = ViewOf(*run)}, std::move(done));
-      }
-      done(std::move(explanation));
-    });
-  };
-  if (d_.cleaner == nullptr) return recompute();
-  d_.cleaner->Post(std::move(recompute));
 }
 
 void ControllerImpl::Watch(std::string target, Watcher changed, WatchEnded ended,

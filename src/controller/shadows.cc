@@ -11,8 +11,6 @@
 
 namespace caxton::controller {
 
-using deployment::DeploymentState;
-
 void ControllerImpl::StartComparison(Run* run) {
   const deployment::DeploymentStatus& s = run->status;
   if (run->comparison != nullptr) return;
@@ -42,13 +40,18 @@ void ControllerImpl::StartComparison(Run* run) {
 
 void ControllerImpl::StopComparison(Run* run) {
   if (run->comparison == nullptr) return;
-  RecordComparison(run);
+  const bool decided = run->status.verdict.kind != deployment::VerdictKind::kNone;
+  if (!decided) RecordComparison(run);
   run->shadow_report = run->comparison->Report();
   {
     MutexLock lock(&comparisons_mutex_);
     comparisons_.erase(run->status.id);
   }
   run->comparison.reset();
+  if (decided) {  // on record with the verdict: the report is what that was made from
+    ReadShadowReport(run);
+    if (d_.on_compared) d_.on_compared(ViewOf(*run));
+  }
   if (!run->status.plan.secondary) return;
   const RevisionRef stable = run->status.stable;
   const RevisionRef secondary{stable.agent, SecondaryOf(stable.number)};
@@ -123,7 +126,15 @@ void ControllerImpl::RecordComparison(Run* run) {
   if (d_.on_compared) d_.on_compared(ViewOf(*run));
 }
 
-// Of one that ended under an earlier server.
+void ControllerImpl::PutDecided(const Run& run, journal::RowBatch* rows) {
+  const deployment::Verdict& verdict = run.status.verdict;
+  if (run.comparison == nullptr || verdict.kind == deployment::VerdictKind::kNone) return;
+  const bool at_end = verdict.basis.moment == deployment::VerdictMoment::kStageEnd;
+  rows->Put(journal::Table::kComparisons, journal::DeploymentKey(run.status.id),
+            run.comparison->DecidedBytes(at_end));
+}
+
+// Of one that has ended, maybe under an earlier server.
 void ControllerImpl::ReadShadowReport(Run* run) {
   const deployment::DeploymentStatus& s = run->status;
   if (s.plan.strategy != Strategy::kShadow) return;
@@ -142,17 +153,14 @@ absl::StatusOr<Explanation> ControllerImpl::ExplainShadow(const Run& run) {
   }
   Explanation explanation{.view = ViewOf(run)};
   explanation.evidence = comparison.Report().compared;
-  const deployment::StageReport end = comparison.EndOfShadow();
-  if (auto fired = comparison.Fired(); fired.has_value()) {
-    explanation.recomputed = *fired;
-  } else if (s.verdict.kind != deployment::VerdictKind::kNone &&  // else it was cut short
-             (s.state == DeploymentState::kDraining || s.state == DeploymentState::kRolledBack)) {
-    explanation.recomputed = {!end.enough_samples ? deployment::VerdictKind::kInconclusive
-                              : end.within_limits ? deployment::VerdictKind::kSuccessful
-                                                  : deployment::VerdictKind::kFailed,
-                              end.text};
+  const bool at_end = s.verdict.basis.moment == deployment::VerdictMoment::kStageEnd;
+  if (s.verdict.kind != deployment::VerdictKind::kNone && at_end) {
+    const deployment::StageReport end = comparison.EndOfShadow();
+    explanation.recomputed = {end.Kind(), end.text, s.verdict.basis};
+  } else if (auto fires = comparison.Refire(); fires.has_value()) {
+    explanation.recomputed = *std::move(fires);
   }
-  explanation.matches = explanation.recomputed.kind == s.verdict.kind;
+  explanation.matches = deployment::SaysTheSame(s.verdict, explanation.recomputed);
   return explanation;
 }
 

@@ -36,9 +36,16 @@ class SharedComparison {
     MutexLock lock(&mutex_);
     return comparison_.Fired();
   }
-  deployment::StageReport EndOfShadow() const {
+  // What the report was made from is kept: messages go on to be compared until it is on the disk.
+  deployment::StageReport EndOfShadow() {
     MutexLock lock(&mutex_);
+    at_end_ = BytesLocked();
     return comparison_.EndOfShadow();
+  }
+  // Its bytes when it fired (it counts nothing more then), or at its end.
+  std::string DecidedBytes(bool at_end) const {
+    MutexLock lock(&mutex_);
+    return at_end ? at_end_ : BytesLocked();
   }
   analysis::ShadowReport Report() const {
     MutexLock lock(&mutex_);
@@ -49,16 +56,21 @@ class SharedComparison {
     MutexLock lock(&mutex_);
     if (!changed_) return std::nullopt;
     changed_ = false;
+    return BytesLocked();
+  }
+
+ private:
+  std::string BytesLocked() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     std::string bytes;
     comparison_.Encode(&bytes);
     return bytes;
   }
 
- private:
   mutable Mutex mutex_;
   analysis::ShadowComparison comparison_ ABSL_GUARDED_BY(mutex_);
   bool changed_ ABSL_GUARDED_BY(mutex_) = false;
   bool spoke_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string at_end_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace caxton::controller

@@ -129,6 +129,7 @@ journal::CommitOp ControllerImpl::RecordOf(Run* run, const std::vector<Effect>& 
   deployment::EncodeStatus(run->status, &bytes);
   op.rows.Put(journal::Table::kDeployments, journal::DeploymentKey(run->status.id),
               std::move(bytes));
+  PutDecided(*run, &op.rows);
   for (const Effect& effect : effects) {
     if (const auto* to = std::get_if<deployment::PublishRoute>(&effect)) {
       AgentEntry* agent = book_.Find(run->status.candidate.agent);

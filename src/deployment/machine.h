@@ -55,8 +55,11 @@ class Machine final {
   void Changed();
   void MoveTo(DeploymentState to);
   void EnterStage(uint32_t stage);
-  void Advance(std::string_view text);
-  void GoFull(std::string_view text);
+  void Advance(Verdict passed);  // none: not by a judge
+  void GoFull(Verdict passed);
+  // What the judge said of the stage that s.stage is.
+  Verdict VerdictOf(VerdictKind kind, const StageReport& report,
+                    VerdictMoment moment = VerdictMoment::kStageEnd) const;
   void PublishFull();
   void Finalize();
   void EndWithoutTraffic(DeploymentState to, EndCause cause);

@@ -94,8 +94,9 @@ absl::Status Machine::On(const CleanupElapsed& event) {
   if (!InState(State::kRunning) || s.rolling_back) return Stale("the end of cleanup");
   if (s.finalized) return absl::OkStatus();
   if (s.judged() && s.verdict.kind == VerdictKind::kNone && !event.report.text.empty()) {
-    s.verdict = {event.report.passed() ? VerdictKind::kSuccessful : VerdictKind::kInconclusive,
-                 CutText(event.report.text)};
+    s.verdict =
+        VerdictOf(event.report.passed() ? VerdictKind::kSuccessful : VerdictKind::kInconclusive,
+                  event.report);
   }
   Do(StopTimers{});
   Finalize();

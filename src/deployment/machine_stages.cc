@@ -102,7 +102,7 @@ absl::Status Machine::On(const Prepared&) {
   if (s.judged()) Do(StartJudge{});
   // A first deployment has nothing to share the traffic with.
   if (s.plan.stages.empty() || !s.has_stable()) {
-    GoFull("");
+    GoFull({});
   } else {
     EnterStage(0);
   }
@@ -135,12 +135,17 @@ void Machine::EnterStage(uint32_t stage) {
   Do(NotifyWatchers{});
 }
 
-void Machine::Advance(std::string_view text) {
+Verdict Machine::VerdictOf(VerdictKind kind, const StageReport& report,
+                           VerdictMoment moment) const {
+  return {kind, CutText(report.text), {report.observations, report.at_ms, moment, s.stage}};
+}
+
+void Machine::Advance(Verdict passed) {
   Do(StopTimers{});
   if (s.stage + 1 < s.plan.stages.size()) {
     EnterStage(s.stage + 1);
   } else {
-    GoFull(text);
+    GoFull(std::move(passed));
   }
 }
 
@@ -153,11 +158,12 @@ void Machine::PublishFull() {
   }
 }
 
-void Machine::GoFull(std::string_view text) {
+void Machine::GoFull(Verdict passed) {
   s.stage = static_cast<uint32_t>(s.plan.stages.size());
   s.stage_elapsed_ns = 0;
   s.paused = PauseReason::kNone;
-  s.verdict = text.empty() ? Verdict{} : Verdict{VerdictKind::kSuccessful, CutText(text)};
+  // Where nothing is judged, a stage's report says nothing.
+  s.verdict = passed.text.empty() ? Verdict{} : std::move(passed);
   MoveTo(State::kRunning);
   if (!s.has_stable() || s.plan.cleanup_ns <= 0) {
     Finalize();
@@ -214,29 +220,31 @@ absl::Status Machine::On(const StageElapsed& event) {
   } else if (Stage().role == StageRole::kShadow) {
     EndShadow(event.report);
   } else if (event.report.passed() || Stage().role == StageRole::kPreview) {
+    // No message has reached a preview: what follows it decides.
+    Verdict passed;
+    if (Stage().role != StageRole::kPreview) {
+      passed = VerdictOf(VerdictKind::kSuccessful, event.report,
+                         event.early ? VerdictMoment::kEarly : VerdictMoment::kStageEnd);
+    }
     if (Stage().pause) {
-      s.verdict = {VerdictKind::kSuccessful, CutText(event.report.text)};
+      s.verdict = std::move(passed);
       StopClock(PauseReason::kStageEnd);
     } else {
-      Advance(event.report.text);
+      Advance(std::move(passed));
     }
   } else if (s.stage_elapsed_ns < duration * kStageExtensionLimit) {
     Do(ArmStageTimer{s.RemainingNs()});
     Do(NotifyWatchers{});
   } else {
-    Inconclusive(PauseReason::kInconclusive,
-                 {VerdictKind::kInconclusive, CutText(event.report.text)});
+    Inconclusive(PauseReason::kInconclusive, VerdictOf(VerdictKind::kInconclusive, event.report));
   }
   return absl::OkStatus();
 }
 
 // Its time is over. It never served, so nothing is given back but its workers.
 void Machine::EndShadow(const StageReport& report) {
-  const VerdictKind kind = !report.enough_samples ? VerdictKind::kInconclusive
-                           : report.within_limits ? VerdictKind::kSuccessful
-                                                  : VerdictKind::kFailed;
-  s.verdict = {kind, CutText(report.text)};
-  if (kind == VerdictKind::kFailed) return TakeBack(EndCause::kJudge);
+  s.verdict = VerdictOf(report.Kind(), report);
+  if (s.verdict.kind == VerdictKind::kFailed) return TakeBack(EndCause::kJudge);
   Do(StopTimers{});
   Do(StopJudge{});
   Do(PublishRoute{s.stable, RevisionRef{}, 0});
@@ -264,13 +272,13 @@ void Machine::Inconclusive(PauseReason pause, Verdict verdict) {
     case OnInconclusive::kRollback:
       return TakeBack(EndCause::kInconclusive);
     case OnInconclusive::kPromote:
-      return Advance("");
+      return Advance({});
   }
 }
 
 absl::Status Machine::On(const JudgeVerdict& event) {
   if (!s.judged() || s.rolling_back || !(InStages() || InWindow())) return Stale("a verdict");
-  Verdict verdict{event.verdict.kind, CutText(event.verdict.text)};
+  Verdict verdict{event.verdict.kind, CutText(event.verdict.text), event.verdict.basis};
   switch (verdict.kind) {
     case VerdictKind::kNone:
       return absl::InvalidArgumentError("a verdict of none is no verdict");
@@ -311,13 +319,13 @@ absl::Status Machine::On(const Promote& event) {
   // A shadow that is promoted becomes a deployment; what it was compared by says nothing about
   // live messages.
   if (!event.full && Stage().role != StageRole::kShadow) {
-    Advance("");
+    Advance({});
     return absl::OkStatus();
   }
   Do(StopTimers{});
   if (s.judged()) Do(StopJudge{});
   s.judge_skipped = true;
-  GoFull("");
+  GoFull({});
   return absl::OkStatus();
 }
 

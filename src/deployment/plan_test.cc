@@ -286,6 +286,7 @@ TEST(Status, CodecRefusesEveryTruncationAndSurvivesGarbage) {
   s.spec.strategy = Strategy::kCanary;
   s.spec.rollback_on = {{MetricKind::kErrorRate, 0.25}};
   s.rollback = {1, 2, 3, 4, 5};
+  s.verdict = {VerdictKind::kInconclusive, "too few", {6, 7, VerdictMoment::kStageEnd, 1}};
   s.salt[3] = 9;
   std::string bytes;
   EncodeStatus(s, &bytes);

@@ -225,7 +225,8 @@ TEST(StateMachine, CanaryGoesUpStageByStage) {
   EXPECT_EQ(Names(t), "StopTimers PublishRoute ArmCleanupTimer RunNextQueued NotifyWatchers");
   EXPECT_EQ(Get<PublishRoute>(t).weight_ppm, kFullWeightPpm);
   EXPECT_EQ(Get<PublishRoute>(t).stable, s.stable) << "stable stays beside a judged candidate";
-  EXPECT_EQ(t.status.verdict, (Verdict{VerdictKind::kSuccessful, "passed"}));
+  EXPECT_EQ(t.status.verdict.kind, VerdictKind::kSuccessful);
+  EXPECT_EQ(t.status.verdict.text, "passed");
   EXPECT_EQ(t.status.running_ns, 4);
   t = *Apply(t.status, CleanupElapsed{}, 5);
   EXPECT_EQ(Names(t), "StopTimers StopJudge PublishRoute FinalizePrevious NotifyWatchers");
@@ -259,6 +260,38 @@ TEST(StateMachine, JudgeTakesBackWithdrawalFirst) {
   EXPECT_EQ(t.status.WeightPpm(), 0u);
 }
 
+// So that it can be made again: of the stage that it is about, also where that is over by then.
+TEST(StateMachine, AVerdictTellsWhatItWasMadeFrom) {
+  StageReport passed = Passed(), too_few = TooFew();
+  passed.observations = too_few.observations = 700;
+  passed.at_ms = too_few.at_ms = 9000;
+  DeploymentStatus s = StatusOf(Case::kStage);
+  const DeploymentStatus undecided = After(s, {StageElapsed{2 * kTestStage, too_few}});
+  EXPECT_EQ(undecided.verdict.basis, (VerdictBasis{700, 9000, VerdictMoment::kStageEnd, 0}));
+  s = After(s, {StageElapsed{kTestStage, passed}});
+  EXPECT_EQ(s.verdict.basis, VerdictBasis{}) << "of the next stage nothing is said yet";
+  const DeploymentStatus full = After(s, {StageElapsed{kTestStage, passed}});
+  EXPECT_EQ(full.verdict.basis, (VerdictBasis{700, 9000, VerdictMoment::kStageEnd, 1}));
+  s.plan.promote = PromoteWhen::kEarly;
+  const DeploymentStatus early = After(s, {StageElapsed{1, passed, true}});
+  EXPECT_EQ(early.verdict.basis, (VerdictBasis{700, 9000, VerdictMoment::kEarly, 1}));
+  const Verdict failed{VerdictKind::kFailed, "bad", {.observations = 800, .at_ms = 9100}};
+  EXPECT_EQ(After(full, {JudgeVerdict{failed}}).verdict, failed);
+  const DeploymentStatus direct = After(s, {Promote{1}});
+  EXPECT_EQ(direct.verdict, Verdict{}) << "a person's doing";
+  EXPECT_EQ(After(direct, {CleanupElapsed{passed}}).verdict.basis,
+            (VerdictBasis{700, 9000, VerdictMoment::kStageEnd, 2}));
+}
+
+TEST(StateMachine, ARecordsTextIsComparedAsItIsCut) {
+  const Verdict failed{VerdictKind::kFailed, std::string(kMaxRecordTextBytes + 9, 'x')};
+  const Verdict recorded = After(StatusOf(Case::kStage), {JudgeVerdict{failed}}).verdict;
+  EXPECT_LT(recorded.text.size(), failed.text.size());
+  EXPECT_TRUE(SaysTheSame(recorded, failed));
+  EXPECT_FALSE(SaysTheSame(recorded, {VerdictKind::kFailed, "y"}));
+  EXPECT_FALSE(SaysTheSame(recorded, {VerdictKind::kSuccessful, failed.text}));
+}
+
 TEST(StateMachine, JudgeStillWatchesAPausedStage) {
   for (Case c : {Case::kPausedByCommand, Case::kPausedAtEnd, Case::kPausedInconclusive}) {
     EXPECT_EQ(Apply(StatusOf(c), JudgeVerdict{{VerdictKind::kFailed, "x"}}, 2)->status.state,
@@ -290,7 +323,8 @@ TEST(StateMachine, UndecidedStageExtendsToTwiceThenPauses) {
   EXPECT_EQ(extensions, 4);
   EXPECT_EQ(elapsed, 2 * kTestStage);
   EXPECT_EQ(s.paused, PauseReason::kInconclusive);
-  EXPECT_EQ(s.verdict, (Verdict{VerdictKind::kInconclusive, "too few"}));
+  EXPECT_EQ(s.verdict.kind, VerdictKind::kInconclusive);
+  EXPECT_EQ(s.verdict.text, "too few");
   const Transition again = *Apply(s, Resume{}, 3);
   EXPECT_EQ(Get<ArmStageTimer>(again).remaining_ns, kTestStage)
       << "the stage gets its time once more";
@@ -430,9 +464,15 @@ TEST(StateMachine, BlueGreenWaitsWarmWithoutTrafficThenSwitchesAtOnce) {
   EXPECT_EQ(switched.status.state, DeploymentState::kRunning);
   EXPECT_EQ(Get<PublishRoute>(switched).stable, switched.status.candidate);
   EXPECT_TRUE(Has<ArmCleanupTimer>(switched));
+  DeploymentStatus judged = BlueGreen(false);
+  judged.plan.conditions = {{MetricKind::kErrorRate, 0.01}};
+  judged = After(judged, {Prepared{}, StageElapsed{kTestStage, TooFew()}});
+  EXPECT_EQ(judged.state, DeploymentState::kRunning);
+  EXPECT_EQ(judged.verdict.kind, VerdictKind::kNone) << "no message has reached it yet";
   const DeploymentStatus manual =
       After(BlueGreen(true), {Prepared{}, StageElapsed{kTestStage, {}}});
   EXPECT_EQ(manual.paused, PauseReason::kStageEnd);
+  EXPECT_EQ(manual.verdict.kind, VerdictKind::kNone);
   EXPECT_EQ(After(manual, {Promote{0}}).state, DeploymentState::kRunning);
 }
 

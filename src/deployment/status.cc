@@ -26,6 +26,27 @@ void WriteRef(const RevisionRef& ref, ByteWriter& w) {
   w.U32(ref.number.value());
 }
 
+void WriteVerdict(const Verdict& verdict, ByteWriter& w) {
+  w.U8(static_cast<uint8_t>(verdict.kind));
+  w.Bytes(verdict.text);
+  w.I64(verdict.basis.observations);
+  w.I64(verdict.basis.at_ms);
+  w.U8(static_cast<uint8_t>(verdict.basis.moment));
+  w.U32(verdict.basis.stage);
+}
+
+Verdict ReadVerdict(ByteReader& r) {
+  Verdict verdict;
+  verdict.kind = ReadEnum<VerdictKind>(r, kVerdictKindCount);
+  verdict.text = r.BytesCopy();
+  verdict.basis.observations = r.I64();
+  verdict.basis.at_ms = r.I64();
+  verdict.basis.moment = ReadEnum<VerdictMoment>(r, kVerdictMomentCount);
+  verdict.basis.stage = r.U32();
+  if (verdict.basis.observations < 0 || verdict.basis.at_ms < 0) r.Fail();
+  return verdict;
+}
+
 RevisionRef ReadRef(ByteReader& r) {
   RevisionRef ref;
   ref.agent = AgentId(r.U32());
@@ -132,10 +153,8 @@ void EncodeStatus(const DeploymentStatus& status, std::string* out) {
   w.Bool(status.drained);
   w.Bool(status.finalized);
   w.I64(status.cleanup_elapsed_ns);
-  w.U8(static_cast<uint8_t>(status.verdict.kind));
-  w.Bytes(status.verdict.text);
-  w.U8(static_cast<uint8_t>(status.history.kind));
-  w.Bytes(status.history.text);
+  WriteVerdict(status.verdict, w);
+  WriteVerdict(status.history, w);
   w.U8(static_cast<uint8_t>(status.cause));
   w.Bytes(status.error);
   w.U64(status.generation);
@@ -184,10 +203,8 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   v.drained = r.Bool();
   v.finalized = r.Bool();
   v.cleanup_elapsed_ns = r.I64();
-  v.verdict.kind = ReadEnum<VerdictKind>(r, kVerdictKindCount);
-  v.verdict.text = r.BytesCopy();
-  v.history.kind = ReadEnum<VerdictKind>(r, kVerdictKindCount);
-  v.history.text = r.BytesCopy();
+  v.verdict = ReadVerdict(r);
+  v.history = ReadVerdict(r);
   v.cause = ReadEnum<EndCause>(r, kEndCauseCount);
   v.error = r.BytesCopy();
   v.generation = r.U64();
@@ -200,7 +217,7 @@ absl::StatusOr<DeploymentStatus> DecodeStatus(std::string_view bytes) {
   const uint32_t let_through = ReadCount(r, sizeof(uint32_t));
   for (uint32_t i = 0; i < let_through && r.ok(); ++i) v.let_through.push_back(r.BytesCopy());
   if (v.stage > v.plan.stages.size() || v.stage_elapsed_ns < 0 || v.drain_ns < 0 ||
-      v.cleanup_elapsed_ns < 0) {
+      v.cleanup_elapsed_ns < 0 || v.verdict.basis.stage > v.plan.stages.size()) {
     r.Fail();
   }
   RETURN_IF_ERROR(r.Finish("deployment record"));

@@ -30,7 +30,10 @@ struct Break {
   }
 };
 
-constexpr std::string_view kAllowed = " (let through by --allow-breaking)";
+constexpr std::string_view kAllowed = ", and let through by --allow-breaking";
+constexpr std::string_view kAllowedFix =
+    "see that whoever relies on the old contract is changed as well; who allowed it is on the "
+    "deployment's record";
 
 // How breaks with one other side are told.
 struct Telling {
@@ -40,13 +43,15 @@ struct Telling {
   Findings* findings;
 
   void Tell(const Break& found) const {
-    const std::string message = found.undecided
-                                    ? StrCat("whether it is compatible ", with,
-                                             " cannot be decided, so it is refused: ", found.text)
-                                    : StrCat("not compatible ", with, ": ", found.text);
+    const bool allowed = around.allow_breaking;
+    const std::string message =
+        found.undecided
+            ? StrCat("whether it is compatible ", with, " cannot be decided",
+                     allowed ? kAllowed : ", so it is refused", ": ", found.text)
+            : StrCat("not compatible ", with, allowed ? kAllowed : "", ": ", found.text);
     const std::string code(found.undecided ? kContractUndecided : kContractBroken);
-    if (around.allow_breaking) {
-      findings->Warning(code, found.place, StrCat(message, kAllowed), "");
+    if (allowed) {
+      findings->Warning(code, found.place, message, std::string(kAllowedFix));
     } else {
       findings->Error(code, found.place, message, fix);
     }

@@ -5,8 +5,8 @@
 // agent sent in the sandbox against them; compare.h compares them with others'. Private to
 // src/examine.
 //
-// Lifecycle: ReadContracts on a manifest that ReadManifest accepted, then the checks. Thread rule:
-// functions on values.
+// Lifecycle: ReadContracts on a manifest that ReadManifest could read, then the checks. Thread
+// rule: functions on values.
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -28,16 +28,20 @@ struct Contracts {
   std::vector<SentMessage> sends;  // "sends_to": sorted, each once
 };
 
-// Malformed schemas and samples are errors, all of them told.
+// Malformed schemas, samples and receivers are errors, all of them told.
 Contracts ReadContracts(std::string_view manifest, std::string_view place, Findings* findings);
 
 // Whether it restricts nothing.
 bool IsAnything(const nlohmann::json& schema);
 
-// One sample for each schema in `consumes` that one can be made for.
-std::vector<Sample> GenerateSamples(const Contracts& contracts);
+// One sample for each schema in `consumes` that one can be made for; of each other schema a note.
+std::vector<Sample> GenerateSamples(const Contracts& contracts, Findings* findings);
 
-// Everything that the sandbox's steps replied or sent, against `produces`.
+// The manifest's samples against its own `consumes`: contradictions warn.
+void CheckOwnSamples(const Contracts& contracts, Findings* findings);
+
+// Everything that the sandbox's steps replied or sent, against `produces`. What comes of hostile
+// samples only warns.
 void CheckOutputs(const Contracts& contracts, const std::vector<SampleRun>& runs,
                   Findings* findings);
 

@@ -16,6 +16,7 @@
 #include "checks.h"
 #include "compare.h"
 #include "contracts.h"
+#include "cpu_clock.h"
 #include "findings.h"
 #include "manifest.h"
 #include "module_reader.h"
@@ -33,6 +34,7 @@ struct Work {
   Findings findings;
   ExamineReport report;
   bool has_manifest = false;
+  bool nameless = false;  // no name section
   Contracts contracts;
 
   void Tell(ExaminePhase phase) const {
@@ -44,13 +46,15 @@ struct Work {
 
 void TakeManifest(std::string_view text, std::string_view place, Work& work) {
   Findings own;
-  ReadManifest(text, place, work.options.config.agent, &work.report.traits, &own);
-  // What is no JSON within the limits is not parsed a second time.
-  const bool good = !own.has_error();
+  const bool readable =
+      ReadManifest(text, place, work.options.config.agent, &work.report.traits, &own);
+  // Whatever else is wrong with it: all of it is told at once.
+  if (readable) {
+    work.contracts = ReadContracts(text, place, &own);
+    CheckOwnSamples(work.contracts, &own);
+  }
+  if (!own.has_error()) work.report.traits.manifest = std::string(text);
   work.findings.Append(own.Take());
-  if (!good) return;
-  work.contracts = ReadContracts(text, place, &work.findings);
-  work.report.traits.manifest = std::string(text);
 }
 
 void ReadManifestSection(const ModuleShape& shape, Work& work) {
@@ -92,13 +96,7 @@ void CheckStatically(Work& work) {
   if (work.wasm.size() > kMaxModuleBytes) return RefuseSize(work.wasm.size(), &work.findings);
   if (!CheckHeader(work.wasm, &work.findings)) return;
   const absl::Status valid = work.engine.Validate(work.wasm);
-  if (!valid.ok()) {
-    work.findings.Error("INVALID_MODULE", "",
-                        StrCat("the module is not valid, or uses a proposal that is not "
-                               "accepted: ",
-                               valid.message()),
-                        InvalidModuleFix(StdView(valid.message())));
-  }
+  if (!valid.ok()) ReportInvalid(work.wasm, StdView(valid.message()), &work.findings);
   const ModuleShape shape = ReadModule(work.wasm);
   if (valid.ok() && !shape.complete) {
     // The validator knows encodings that the compiler refuses, and has no switch for them.
@@ -116,11 +114,22 @@ void CheckStatically(Work& work) {
     CheckImports(shape, &work.findings);  // last: these can be many
   }
   ReadManifestSection(shape, work);
+  work.nameless = std::none_of(shape.customs.begin(), shape.customs.end(),
+                               [](const CustomSection& s) { return s.name == "name"; });
   if (shape.has_start) {
     work.findings.Note("START_FUNCTION", "start section",
                        "the module has a start function: it may call log only, other imports "
                        "answer that they are not allowed");
   }
+}
+
+// Told of what may be kept: whoever is refused has more to read already.
+void NoteNames(Work& work) {
+  if (!work.nameless) return;
+  work.findings.Note("NO_NAMES", "section name",
+                     "the module has no name section: backtraces show its functions by number "
+                     "only. To keep it, link without -s (--strip-all), run wasm-opt with -g, set "
+                     "strip = \"debuginfo\" (Rust), or build without -no-debug (TinyGo)");
 }
 
 void Describe(uint64_t module_bytes, ExamineReport* report) {
@@ -197,10 +206,20 @@ void RunStages(const wasm::Module& module, Work& work) {
   };
   begin(ExamineStage::kSandbox, ExaminePhase::kSampling);
   std::vector<Sample> samples = work.contracts.samples;
-  for (Sample& sample : GenerateSamples(work.contracts)) samples.push_back(std::move(sample));
+  for (Sample& sample : GenerateSamples(work.contracts, &work.findings)) {
+    samples.push_back(std::move(sample));
+  }
   for (Sample& sample : HostileSamples(options.config)) samples.push_back(std::move(sample));
-  const std::vector<SampleRun> runs = RunSandbox({module, options.config, *options.clock}, samples,
-                                                 &work.findings, &work.report.stats);
+  const CpuClock cpu;
+  const SandboxResult tried = RunSandbox({.module = module,
+                                          .config = options.config,
+                                          .clock = *options.clock,
+                                          .cpu = &cpu,
+                                          .deadline_ns = options.deadline_ns,
+                                          .reused = work.report.traits.reused_instances},
+                                         samples, &work.findings, &work.report.stats);
+  const std::vector<SampleRun>& runs = tried.runs;
+  work.report.traits.determinism = tried.determinism;
   work.report.traits.sends = SendsOf(work.contracts, runs);
   work.report.traits.figures = FiguresOf(work.report.stats, runs);
   if (!end(ExamineStage::kSandbox)) return;
@@ -210,7 +229,8 @@ void RunStages(const wasm::Module& module, Work& work) {
   begin(ExamineStage::kResources, ExaminePhase::kWeighing);
   JudgeResources(work.report.traits.figures,
                  {.memory_bytes = options.config.memory_bytes,
-                  .deadline_ns = options.deadline_ns,
+                  // What is over it is told: that it is close to it as well says nothing.
+                  .deadline_ns = tried.over_deadline ? 0 : options.deadline_ns,
                   .max_message_bytes = options.config.max_message_bytes},
                  options.surroundings.live, &work.findings);
   end(ExamineStage::kResources);
@@ -300,6 +320,7 @@ ExamineReport CheckModule(const wasm::Engine& engine, std::string_view wasm,
   Describe(wasm.size(), &work.report);
   const int64_t start = options.clock->MonoNanos();
   CheckStatically(work);
+  if (!work.findings.has_error()) NoteNames(work);
   work.report.stats.check_ns = options.clock->MonoNanos() - start;
   work.report.stages[0] = {.ran = true, .duration_ns = work.report.stats.check_ns};
   work.report.findings = work.findings.Take();
@@ -329,6 +350,7 @@ Examination ExamineModule(const wasm::Engine& engine, std::string_view wasm,
     absl::StatusOr<std::string> compiled = engine.Compile(wasm);
     stats.compile_ns = lap();
     if (compiled.ok()) {
+      NoteNames(work);
       native = *std::move(compiled);
       stats.code_bytes = native.size();
       work.Tell(ExaminePhase::kInitializing);

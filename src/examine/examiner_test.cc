@@ -9,6 +9,7 @@
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
+#include "examine_test_util.h"
 #include "module_reader.h"
 
 namespace caxton::examine {
@@ -220,6 +221,33 @@ TEST_F(ExaminerTest, RefusedProposalsAreToldWithTheFlag) {
   }
 }
 
+TEST_F(ExaminerTest, AModuleThatIsCutShortIsCalledThat) {
+  const std::string whole = *wasm::Engine::WatToWasm(
+      "(module (memory (export \"memory\") 1) (func (export \"f\") (result i32) (i32.const 7)))");
+  int cut = 0;
+  for (size_t bytes = 9; bytes < whole.size(); ++bytes) {
+    const ExamineReport report = Check(whole.substr(0, bytes));
+    const auto invalid = std::find_if(report.findings.begin(), report.findings.end(),
+                                      [](const Finding& f) { return f.code == "INVALID_MODULE"; });
+    // Between two sections nothing shows that something is missing.
+    if (invalid == report.findings.end() || invalid->message.find("cut short") == std::string::npos)
+      continue;
+    EXPECT_THAT(invalid->fix, HasSubstr("whole")) << bytes;
+    ++cut;
+  }
+  constexpr int kSections = 5;  // type, function, memory, export, code
+  EXPECT_GE(cut, static_cast<int>(whole.size()) - 9 - kSections);
+  for (const Finding& finding : Check(whole).findings) EXPECT_NE(finding.code, "INVALID_MODULE");
+  // What is there, but wrong, is something else.
+  std::string wrong = whole;
+  wrong[wrong.size() - 3] = '\xff';  // no such instruction
+  const ExamineReport report = Check(wrong);
+  EXPECT_THAT(Codes(report), Contains("INVALID_MODULE"));
+  for (const Finding& finding : report.findings) {
+    EXPECT_THAT(finding.message, ::testing::Not(HasSubstr("cut short")));
+  }
+}
+
 // Found by wasm-smith: an import section in the encoding of the proposal compact-import-section,
 // which Wasmtime's validator takes and its compiler does not.
 TEST_F(ExaminerTest, NewEncodingsAreRefused) {
@@ -239,7 +267,51 @@ TEST_F(ExaminerTest, EveryImportAndExportOfAValidModuleIsRead) {
     (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0)))";
   const std::string wasm = *wasm::Engine::WatToWasm(wat + ")");
   EXPECT_TRUE(ReadModule(wasm).complete);
-  EXPECT_THAT(Codes(Check(wasm)), ::testing::IsEmpty());
+  EXPECT_THAT(Codes(Check(wasm)), ::testing::ElementsAre("NO_NAMES"));
+}
+
+TEST_F(ExaminerTest, AStartFunctionIsNoted) {
+  const auto notes = [this](std::string_view start) {
+    std::string wat(kGood);
+    wat.insert(wat.size() - 1, start);
+    const ExamineReport report = CheckWat(wat);
+    EXPECT_TRUE(report.ok());
+    const Finding* note = Find(report, "START_FUNCTION");
+    return note != nullptr && note->severity == FindingSeverity::kNote;
+  };
+  EXPECT_TRUE(notes("(func $f) (start $f)"));
+  EXPECT_FALSE(notes("(func $f)"));
+}
+
+TEST_F(ExaminerTest, WithoutNamesTheFlagThatKeepsThemIsNoted) {
+  const ExamineReport without = CheckWat(kGood);
+  EXPECT_TRUE(without.ok());
+  ASSERT_NE(Find(without, "NO_NAMES"), nullptr);
+  EXPECT_EQ(Find(without, "NO_NAMES")->severity, FindingSeverity::kNote);
+  EXPECT_THAT(Find(without, "NO_NAMES")->message, HasSubstr("--strip-all"));
+  std::string wat(kGood);
+  wat.insert(wat.size() - 1, "(func $named)");
+  EXPECT_EQ(Find(CheckWat(wat), "NO_NAMES"), nullptr);
+}
+
+// An engine whose instances have less room than the module wants: a machine's reason to refuse what
+// is valid.
+TEST_F(ExaminerTest, WhatTheEngineCannotCompileIsTold) {
+  const auto small =
+      *wasm::Engine::Create({.max_instances = 1, .max_memory_bytes = kMinAgentMemoryBytes});
+  const std::string wasm = *wasm::Engine::WatToWasm(R"((module
+    (memory (export "memory") 1000)
+    (func (export "agent_alloc") (param i32) (result i32) (i32.const 1024))
+    (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0))))");
+  options_.config.memory_bytes = 64 << 20;
+  const Examination examination =
+      ExamineModule(*small, wasm, options_, [](ExaminePhase, const ExamineReport&) {});
+  const Finding* finding = Find(examination.report, "COMPILE_FAILED");
+  ASSERT_NE(finding, nullptr);
+  EXPECT_EQ(finding->severity, FindingSeverity::kError);
+  EXPECT_THAT(finding->message, HasSubstr("memory"));
+  EXPECT_FALSE(finding->fix.empty());
+  EXPECT_TRUE(examination.native.empty());
 }
 
 TEST_F(ExaminerTest, TooManyFaultsAreCounted) {

@@ -100,14 +100,14 @@ class ManifestReader final {
       return number > 0 && number <= std::numeric_limits<uint32_t>::max();
     };
     if (!value.is_object()) return Fault("has \"state\" that is no object", fix);
-    if (!value.contains("writes") || !is_number(value["writes"])) {
-      return Fault("has \"state\" without the number of the schema it \"writes\"", fix);
-    }
-    const json reads = value.value("reads", json::array({value["writes"]}));
+    const bool writes = value.contains("writes") && is_number(value["writes"]);
+    if (!writes) Fault("has \"state\" without the number of the schema it \"writes\"", fix);
+    const json reads = value.value("reads", json::array());
     const bool list = reads.is_array() && reads.size() <= kMaxManifestItems &&
                       std::all_of(reads.begin(), reads.end(), is_number);
-    if (!list) return Fault("has \"state\" with \"reads\" that is no list of schema numbers", fix);
-    if (std::find(reads.begin(), reads.end(), value["writes"]) == reads.end()) {
+    if (!list) Fault("has \"state\" with \"reads\" that is no list of schema numbers", fix);
+    if (writes && list && value.contains("reads") &&
+        std::find(reads.begin(), reads.end(), value["writes"]) == reads.end()) {
       Fault(StrCat("has \"state\" that writes schema ", value["writes"].dump(),
                    ", which its \"reads\" does not name: it could not read its own state"),
             fix);
@@ -233,30 +233,35 @@ json ParseNotingTwice(std::string_view text, std::string* twice) {
 
 }  // namespace
 
-void ReadManifest(std::string_view text, std::string_view place, std::string_view agent,
+bool ReadManifest(std::string_view text, std::string_view place, std::string_view agent,
                   ModuleTraits* traits, Findings* findings) {
   ManifestReader reader(place, agent, traits, findings);
+  const auto unreadable = [&reader](std::string_view message, std::string_view fix) {
+    reader.Fault(message, fix);
+    return false;
+  };
   if (text.size() > kMaxManifestBytes) {
-    return reader.Fault(StrCat("has ", text.size(), " bytes, the limit is ", kMaxManifestBytes),
-                        "shorten it");
+    return unreadable(StrCat("has ", text.size(), " bytes, the limit is ", kMaxManifestBytes),
+                      "shorten it");
   }
   if (JsonDepth(text) > kMaxManifestDepth) {
-    return reader.Fault(StrCat("nests deeper than ", kMaxManifestDepth), "flatten it");
+    return unreadable(StrCat("nests deeper than ", kMaxManifestDepth), "flatten it");
   }
-  if (!IsUtf8(text)) return reader.Fault("is not UTF-8", "write it as UTF-8");
+  if (!IsUtf8(text)) return unreadable("is not UTF-8", "write it as UTF-8");
   try {
     std::string twice;
     const json manifest = ParseNotingTwice(text, &twice);
     if (!manifest.is_object()) {
-      return reader.Fault("is not a JSON object", "write an object: {\"name\": ...}");
+      return unreadable("is not a JSON object", "write an object: {\"name\": ...}");
     }
     if (!twice.empty()) {
       reader.Fault(StrCat("names ", Quoted(twice), " twice in one object"), "keep one of the two");
     }
     reader.Read(manifest);
+    return true;
   } catch (const json::exception& e) {
-    reader.Fault(StrCat("is not JSON: ", SanitizeUtf8(e.what())),
-                 "correct it, and check it with any JSON tool");
+    return unreadable(StrCat("is not JSON: ", SanitizeUtf8(e.what())),
+                      "correct it, and check it with any JSON tool");
   }
 }
 

@@ -17,7 +17,8 @@ int JsonDepth(std::string_view text);
 
 // Reads `json` into the manifest's part of `*traits`; faults, with `place`, into `*findings`.
 // `agent`: the name it is deployed under, which a manifest may not contradict; empty: not known.
-void ReadManifest(std::string_view json, std::string_view place, std::string_view agent,
+// True: it is a JSON object within the limits, so that ReadContracts can tell its faults, too.
+bool ReadManifest(std::string_view json, std::string_view place, std::string_view agent,
                   ModuleTraits* traits, Findings* findings);
 
 }  // namespace caxton::examine

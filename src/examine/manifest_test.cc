@@ -93,6 +93,27 @@ TEST(ManifestTest, StateIsCheckedAsADeclaration) {
   }
 }
 
+TEST(ManifestTest, EveryFaultOfTheStateIsTold) {
+  // Refused as such; what it writes, what it reads, its schema.
+  const Read read = ReadText(R"({"state":{"writes":0,"reads":["1"],"schema":{"type":"objekt"}}})");
+  EXPECT_EQ(read.findings.size(), 4u);
+}
+
+TEST(ManifestTest, OnlyWhatIsNoObjectWithinTheLimitsCannotBeReadOn) {
+  const auto readable = [](std::string_view text) {
+    ModuleTraits traits;
+    Findings findings;
+    const bool read = ReadManifest(text, "manifest", "", &traits, &findings);
+    EXPECT_TRUE(findings.has_error()) << text;
+    return read;
+  };
+  EXPECT_TRUE(readable(R"({"abi":7,"state":3})"));
+  EXPECT_TRUE(readable(R"({"abi":1,"abi":1})"));
+  EXPECT_FALSE(readable("[]"));
+  EXPECT_FALSE(readable("{"));
+  EXPECT_FALSE(readable("{\"name\":\"\xff\"}"));
+}
+
 TEST(ManifestTest, HostileTextIsBounded) {
   for (const std::string& text :
        {std::string(100'000, '['), std::string(kMaxManifestBytes + 1, ' '), std::string("\xff{}"),

@@ -1,4 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/examine/examiner.h"
@@ -22,14 +26,23 @@ void AppendLeb(uint64_t value, std::string* out) {
   } while (value != 0);
 }
 
-// The first error of `findings` as a status.
-absl::Status FirstError(Findings* findings) {
-  for (const Finding& finding : findings->Take()) {
-    if (finding.severity != FindingSeverity::kError) continue;
-    return WithFix(WithReason(absl::InvalidArgumentError(finding.message), finding.code),
-                   finding.fix);
+// All errors of `findings` as one status: of several each with its place and what to do, a line
+// each.
+absl::Status AllErrors(Findings* findings) {
+  std::vector<Finding> errors = findings->Take();
+  std::erase_if(errors, [](const Finding& f) { return f.severity != FindingSeverity::kError; });
+  if (errors.empty()) return absl::OkStatus();
+  std::string text = errors[0].message;
+  std::string fix = errors[0].fix;
+  if (errors.size() > 1) {
+    text = StrCat("there are ", errors.size(), " faults:");
+    for (const Finding& error : errors) {
+      StrAppend(&text, "\n  ", error.code, " ", error.place, ": ", error.message,
+                "\n    To fix: ", error.fix);
+    }
+    fix = "correct each of them as its line says";
   }
-  return absl::OkStatus();
+  return WithFix(WithReason(absl::InvalidArgumentError(text), errors[0].code), fix);
 }
 
 }  // namespace
@@ -41,13 +54,14 @@ absl::StatusOr<std::string> WithManifest(std::string_view wasm, std::string_view
     return absl::InvalidArgumentError(
         StrCat("the module has ", wasm.size(), " bytes, the limit is ", kMaxModuleBytes));
   }
-  ReadManifest(manifest_json, "manifest", "", &traits, &findings);
-  if (!findings.has_error()) ReadContracts(manifest_json, "manifest", &findings);
+  if (ReadManifest(manifest_json, "manifest", "", &traits, &findings)) {
+    ReadContracts(manifest_json, "manifest", &findings);
+  }
   if (CheckHeader(wasm, &findings) && !ReadModule(wasm).complete) {
     findings.Error("INVALID_MODULE", "", "the module is damaged: its sections cannot be read",
                    "build it again");
   }
-  RETURN_IF_ERROR(FirstError(&findings));
+  RETURN_IF_ERROR(AllErrors(&findings));
   std::string out;
   size_t kept = 0;
   for (const CustomSection& section : ReadModule(wasm).customs) {

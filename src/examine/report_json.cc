@@ -43,6 +43,7 @@ ordered_json TraitsToJson(const ModuleTraits& traits) {
   out["version"] = traits.manifest_version;
   out["instance"] = traits.reused_instances ? "reused" : "fresh";
   out["health_check"] = traits.has_health_check;
+  out["determinism"] = std::string(DeterminismName(traits.determinism));
   if (!traits.sends.empty()) {
     ordered_json sends;
     for (const SentMessage& sent : traits.sends) {
@@ -76,7 +77,6 @@ ordered_json StatsToJson(const ModuleStats& stats) {
   if (stats.samples > 0) {
     out["samples"] = stats.samples;
     out["samples_handled"] = stats.samples_handled;
-    out["deterministic"] = stats.deterministic;
     out["peak_memory_bytes"] = stats.peak_memory;
     out["max_fuel"] = stats.max_fuel;
     out["max_step_ns"] = stats.max_step_ns;

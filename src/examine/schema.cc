@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "caxton/base/strings.h"
 #include "caxton/examine/limits.h"
@@ -122,6 +123,29 @@ class Checker final {
   std::vector<SchemaFault> faults_;
 };
 
+// The verdict on several parts that must all fit. A certain "no" of a later part counts more than
+// what stays open of an earlier one; `*fault` tells the first that counts.
+class All final {
+ public:
+  explicit All(SchemaFault* fault) : fault_(fault) {}
+
+  void Add(Verdict one) {
+    if (one == Verdict::kUndecided && verdict_ == Verdict::kYes) open_ = *fault_;
+    if (one != Verdict::kYes) verdict_ = one;
+  }
+  // No part can change it any more.
+  bool decided() const { return verdict_ == Verdict::kNo; }
+  Verdict Take() {
+    if (verdict_ == Verdict::kUndecided) *fault_ = std::move(open_);
+    return verdict_;
+  }
+
+ private:
+  SchemaFault* const fault_;
+  Verdict verdict_ = Verdict::kYes;
+  SchemaFault open_;
+};
+
 class Fitter final {
  public:
   Fitter(SchemaBudget* budget, SchemaFault* fault) : budget_(budget), fault_(fault) {}
@@ -135,19 +159,12 @@ class Fitter final {
     if (const char* keyword = EntangledKeyword(schema); keyword != nullptr) {
       return Undecided(path, StrCat("\"", keyword, "\" is not understood here"));
     }
-    // A certain "no" counts more than what stays open.
-    Verdict all = Verdict::kYes;
-    SchemaFault open;
+    All all(fault_);
     for (const auto& [name, rule] : schema.items()) {
-      const Verdict one = Keyword(schema, name, rule, value, path);
-      if (one == Verdict::kNo) return one;
-      if (one == Verdict::kUndecided && all == Verdict::kYes) {
-        all = one;
-        open = *fault_;
-      }
+      all.Add(Keyword(schema, name, rule, value, path));
+      if (all.decided()) break;
     }
-    if (all == Verdict::kUndecided) *fault_ = open;
-    return all;
+    return all.Take();
   }
 
  private:
@@ -213,12 +230,12 @@ class Fitter final {
         (name == "maxItems" && value.size() > rule.get<size_t>())) {
       return No(path, StrCat("has ", value.size(), " items and breaks ", name));
     }
-    Verdict all = Verdict::kYes;
-    if (name != "items") return all;
-    for (size_t i = 0; i < value.size() && all == Verdict::kYes; ++i) {
-      all = Fits(rule, value[i], Inside(path, StrCat(i)));
+    All all(fault_);
+    if (name != "items") return Verdict::kYes;
+    for (size_t i = 0; i < value.size() && !all.decided(); ++i) {
+      all.Add(Fits(rule, value[i], Inside(path, StrCat(i))));
     }
-    return all;
+    return all.Take();
   }
 
   Verdict Object(const json& schema, const std::string& name, const json& rule, const json& value,
@@ -232,15 +249,15 @@ class Fitter final {
       return Verdict::kYes;
     }
     if (name != "properties" && name != "additionalProperties") return Verdict::kYes;
-    Verdict all = Verdict::kYes;
+    All all(fault_);
     budget_->Charge(value.size());
     for (const auto& [key, item] : value.items()) {
       const bool named = schema.contains("properties") && schema["properties"].contains(key);
       if (named != (name == "properties")) continue;
-      all = Fits(named ? rule[key] : rule, item, Inside(path, key));
-      if (all != Verdict::kYes) return all;
+      all.Add(Fits(named ? rule[key] : rule, item, Inside(path, key)));
+      if (all.decided()) break;
     }
-    return all;
+    return all.Take();
   }
 
   Verdict Branches(const std::string& name, const json& rule, const json& value,

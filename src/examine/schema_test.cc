@@ -46,6 +46,12 @@ TEST(SchemaTest, ValuesFitOrDoNot) {
       {R"({"patternProperties":{"^x":{}},"additionalProperties":false})", R"({"x":1})",
        Verdict::kUndecided},
       {R"({"prefixItems":[{}],"items":false})", "[1]", Verdict::kUndecided},
+      // What stays open of one item says nothing of the next.
+      {R"({"items":{"pattern":"a","type":"string"}})", R"(["a",1])", Verdict::kNo},
+      {R"({"items":{"pattern":"a"}})", R"(["a","b"])", Verdict::kUndecided},
+      {R"({"properties":{"a":{"pattern":"a"},"b":false}})", R"({"a":"a","b":1})", Verdict::kNo},
+      {R"({"additionalProperties":{"pattern":"a","type":"string"}})", R"({"a":"a","b":1})",
+       Verdict::kNo},
   };
   for (const auto& c : cases) EXPECT_EQ(Fits(c.schema, c.value), c.verdict) << c.schema;
 }

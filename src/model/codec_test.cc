@@ -97,6 +97,7 @@ ModuleTraits SomeTraits() {
   traits.manifest = R"({"name":"greeter"})";
   traits.sends = {{"audit", Performative::kInform}, {"billing", Performative::kRequest}};
   traits.figures = {4, 3, 1 << 20, 1000, 50, 8192, 6, 2, 99, 1'000'000};
+  traits.determinism = Determinism::kNo;
   return traits;
 }
 

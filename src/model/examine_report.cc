@@ -12,7 +12,7 @@
 namespace caxton {
 namespace {
 
-constexpr uint8_t kReportFormat = 3;
+constexpr uint8_t kReportFormat = 4;
 constexpr uint8_t kSeverityCount = 3;
 
 // A text of the report; empty and a failed reader where it is too long or not UTF-8.
@@ -40,7 +40,6 @@ void WriteStats(const ModuleStats& stats, ByteWriter& w) {
   w.Bool(stats.initialized);
   w.U32(stats.samples);
   w.U32(stats.samples_handled);
-  w.Bool(stats.deterministic);
   w.U64(stats.peak_memory);
   w.U64(stats.max_fuel);
   w.I64(stats.max_step_ns);
@@ -63,7 +62,6 @@ ModuleStats ReadStats(ByteReader& r) {
   stats.initialized = r.Bool();
   stats.samples = r.U32();
   stats.samples_handled = r.U32();
-  stats.deterministic = r.Bool();
   stats.peak_memory = r.U64();
   stats.max_fuel = r.U64();
   stats.max_step_ns = r.I64();

@@ -8,6 +8,7 @@ namespace caxton {
 namespace {
 
 constexpr size_t kMinSentBytes = 5;  // a length prefix and a performative
+constexpr uint8_t kDeterminisms = static_cast<uint8_t>(Determinism::kNo) + 1;
 constexpr uint8_t kPerformatives = static_cast<uint8_t>(Performative::kNotUnderstood) + 1;
 
 std::string ReadText(ByteReader& in, size_t limit) {
@@ -46,6 +47,18 @@ MeasuredFigures ReadFigures(ByteReader& in) {
 
 }  // namespace
 
+std::string_view DeterminismName(Determinism determinism) {
+  switch (determinism) {
+    case Determinism::kNotTried:
+      return "not tried";
+    case Determinism::kYes:
+      return "yes";
+    case Determinism::kNo:
+      return "no";
+  }
+  return "unknown";
+}
+
 void WriteTraits(const ModuleTraits& traits, ByteWriter& out) {
   out.Bool(traits.reused_instances);
   out.Bool(traits.has_health_check);
@@ -59,6 +72,7 @@ void WriteTraits(const ModuleTraits& traits, ByteWriter& out) {
     out.U8(static_cast<uint8_t>(sent.performative));
   }
   WriteFigures(traits.figures, out);
+  out.U8(static_cast<uint8_t>(traits.determinism));
 }
 
 ModuleTraits ReadTraits(ByteReader& in) {
@@ -78,6 +92,7 @@ ModuleTraits ReadTraits(ByteReader& in) {
     traits.sends.push_back(std::move(sent));
   }
   traits.figures = ReadFigures(in);
+  traits.determinism = ReadEnum<Determinism>(in, kDeterminisms);
   return traits;
 }
 

@@ -340,11 +340,13 @@ absl::StatusOr<std::string> Instance::Capabilities(const StepControl& control) {
   return std::string(text);
 }
 
-void Instance::Shutdown(const StepControl& control) {
-  if (!impl_->usable || !impl_->exports.agent_shutdown) return;
+absl::Status Instance::Shutdown(const StepControl& control) {
+  if (!impl_->usable || !impl_->exports.agent_shutdown) return absl::OkStatus();
   wasmtime_val_raw_t slots[1];
-  impl_->CallAside("agent_shutdown", control, impl_->config.init_time_ns, slots).IgnoreError();
+  absl::Status done =
+      impl_->CallAside("agent_shutdown", control, impl_->config.init_time_ns, slots);
   impl_->usable = false;
+  return done;
 }
 
 }  // namespace caxton::wasm

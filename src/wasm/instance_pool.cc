@@ -46,11 +46,13 @@ std::unique_ptr<Instance> InstancePool::Keep(std::unique_ptr<Instance> instance)
   return instance;  // null where it was kept
 }
 
-void InstancePool::Shutdown(const StepControl& control) {
+absl::Status InstancePool::Shutdown(const StepControl& control) {
+  absl::Status first;
   if (options_.reused) {
-    for (const auto& instance : ready_) instance->Shutdown(control);
+    for (const auto& instance : ready_) first.Update(instance->Shutdown(control));
   }
   ready_.clear();
+  return first;
 }
 
 absl::StatusOr<bool> InstancePool::RefillOne() {

@@ -186,6 +186,38 @@ TEST(InstanceTest, HealthCheckAndCapabilities) {
   EXPECT_EQ(*plain.New()->Capabilities(plain.control), "");
 }
 
+TEST(InstanceTest, ShutdownSaysHowItFailed) {
+  const auto with = [](std::string_view body) {
+    return Bench(GuestWat(kEchoBody, StrCat("(func (export \"agent_shutdown\") ", body, ")")));
+  };
+  Bench well = with("");
+  auto instance = well.New();
+  EXPECT_TRUE(instance->Shutdown(well.control).ok());
+  EXPECT_FALSE(instance->usable());
+  Bench traps = with("(unreachable)");
+  EXPECT_THAT(std::string(traps.New()->Shutdown(traps.control).message()),
+              AllOf(HasSubstr("agent_shutdown"), HasSubstr("unreachable")));
+  Bench loops = with("(loop $l (br $l))");
+  EpochTicker ticker(*loops.engine);
+  const EpochTicker::Scope scope(ticker);
+  instance = loops.New();
+  loops.control.deadline_mono_ns = loops.clock.MonoNanos() + 20 * kNanosPerMilli;
+  EXPECT_TRUE(absl::IsDeadlineExceeded(instance->Shutdown(loops.control)));
+  Bench none(GuestWat(kEchoBody));
+  EXPECT_TRUE(none.New()->Shutdown(none.control).ok());
+}
+
+TEST(InstancePoolTest, ShutdownTellsTheFirstFailure) {
+  Bench bench(GuestWat(kEchoBody, "(func (export \"agent_shutdown\") (unreachable))"));
+  for (const bool reused : {false, true}) {
+    InstancePool pool(*bench.module, bench.config, bench.control, {.reused = reused});
+    EXPECT_TRUE(*pool.RefillOne());
+    // Only kept instances are told.
+    EXPECT_EQ(pool.Shutdown(bench.control).ok(), !reused);
+    EXPECT_EQ(pool.ready(), 0u);
+  }
+}
+
 TEST(InstancePoolTest, PreparesAheadAndDropsUsedOnes) {
   Bench bench(GuestWat(kEchoBody));
   InstancePool pool(*bench.module, bench.config, bench.control, {.prepared = 2});

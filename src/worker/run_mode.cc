@@ -53,7 +53,9 @@ ipc::WorkerExit RunMode(const ipc::RunCommand& command) {
   const SystemClock clock;
   WorkerLoop loop(**channel, clock, environment);
   const ipc::WorkerExit exit = loop.Run();
-  return exit == ipc::WorkerExit::kDone ? exit : Complain(loop.why(), exit);
+  if (exit != ipc::WorkerExit::kDone) return Complain(loop.why(), exit);
+  // Of no consequence to the server: said where whoever looks after the agent may find it.
+  return loop.shutdown().ok() ? exit : Complain(loop.shutdown(), exit);
 }
 
 }  // namespace caxton::worker

@@ -268,7 +268,7 @@ void WorkerLoop::ShutDown() {
   spent_.reset();
   if (!prepared_) return;
   const wasm::EpochTicker::Scope scope(*ticker_);
-  pool_->Shutdown(Control(kShutdownLimitNs));
+  shutdown_ = pool_->Shutdown(Control(kShutdownLimitNs));
 }
 
 wasm::StepControl WorkerLoop::Control(int64_t limit_ns) const {

@@ -9,6 +9,7 @@
 #include <optional>
 #include <thread>
 
+#include "caxton/base/strings.h"
 #include "test_server.h"
 
 namespace caxton::worker {
@@ -59,6 +60,38 @@ class WorkerLoopTest : public ::testing::Test {
     server_.Configure(configure);
     const ipc::Ready ready = server_.AwaitReady();
     ASSERT_TRUE(ready.ok) << ready.detail;
+  }
+  // An agent that handles anything and keeps its instance, with `more` in its module.
+  void RunAside(std::string_view more) {
+    const auto engine = *wasm::Engine::Create({});
+    ipc::Configure configure = ObedientConfigure();
+    configure.reused_instances = true;
+    Start(engine->Compile(*wasm::Engine::WatToWasm(StrCat(R"((module
+        (memory (export "memory") 1)
+        (func (export "agent_alloc") (param i32) (result i32) (i32.const 8))
+        (func (export "handle_message") (param i32 i32) (result i32) (i32.const 0)) )",
+                                                          more, ")"))));
+    server_.Configure(configure);
+    ASSERT_TRUE(server_.AwaitReady().ok);
+  }
+  void ExpectUnwell(std::string_view health_check, const std::string& says) {
+    RunAside(StrCat("(func (export \"health_check\") (result i32) ", health_check, ")"));
+    std::string bytes;
+    ipc::EncodeHealthRequest({.nonce = 3}, &bytes);
+    server_.Send(ipc::FrameType::kHealthRequest, bytes);
+    const auto answer =
+        *ipc::DecodeHealthAnswer(server_.Await(ipc::FrameType::kHealthAnswer).bytes);
+    EXPECT_FALSE(answer.ok);
+    EXPECT_EQ(answer.code, -1);
+    EXPECT_THAT(answer.detail, HasSubstr(says));
+    EXPECT_EQ(server_.Run(1, "x").outcome, StepOutcome::kHandled);
+  }
+  void ExpectBadShutdown(std::string_view agent_shutdown, const std::string& says) {
+    RunAside(StrCat("(func (export \"agent_shutdown\") ", agent_shutdown, ")"));
+    EXPECT_EQ(server_.Run(1, "x").outcome, StepOutcome::kHandled);
+    server_.Send(ipc::FrameType::kStop, "");
+    EXPECT_EQ(Join(), ipc::WorkerExit::kDone);
+    EXPECT_THAT(std::string(loop_->shutdown().message()), HasSubstr(says));
   }
   ipc::WorkerExit Join() {
     thread_.join();
@@ -160,6 +193,29 @@ TEST_F(WorkerLoopTest, UnwellModuleSaysSo) {
   const auto unwell = *ipc::DecodeHealthAnswer(server_.Await(ipc::FrameType::kHealthAnswer).bytes);
   EXPECT_FALSE(unwell.ok);
   EXPECT_EQ(unwell.code, 1);
+}
+
+TEST_F(WorkerLoopTest, AHealthCheckThatTrapsIsUnwellAndTheNextStepRuns) {
+  ExpectUnwell("(unreachable)", "unreachable");
+}
+
+TEST_F(WorkerLoopTest, AHealthCheckThatLoopsIsUnwellAndTheNextStepRuns) {
+  ExpectUnwell("(loop $l (br $l)) (i32.const 0)", "deadline");
+}
+
+TEST_F(WorkerLoopTest, AShutdownThatTrapsEndsTheWorkerAllTheSame) {
+  ExpectBadShutdown("(unreachable)", "unreachable");
+}
+
+TEST_F(WorkerLoopTest, AShutdownThatLoopsEndsTheWorkerAllTheSame) {
+  ExpectBadShutdown("(loop $l (br $l))", "deadline");
+}
+
+TEST_F(WorkerLoopTest, AnOrderlyShutdownIsToldAsSuch) {
+  RunAside("(func (export \"agent_shutdown\"))");
+  server_.Send(ipc::FrameType::kStop, "");
+  EXPECT_EQ(Join(), ipc::WorkerExit::kDone);
+  EXPECT_TRUE(loop_->shutdown().ok());
 }
 
 TEST_F(WorkerLoopTest, StopFinishesWhatCameBefore) {

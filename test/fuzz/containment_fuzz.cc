@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Two schemas, made of the input: an old one, and mostly an edited copy of it. Properties: nothing
-// made here is malformed; a schema contains itself; where the comparison says "accepted", no value
-// that fits the old one is refused by the new one; where the old one lists its values and the
-// comparison says "narrowed" for certain, one of them is refused.
+// made here is malformed; a schema contains itself; a list fits where its items do; where the
+// comparison says "accepted", no value that fits the old one is refused by the new one; where the
+// old one lists its values and the comparison says "narrowed" for certain, one of them is refused.
 #include "containment.h"
 
 #include <cstdio>
@@ -51,6 +51,22 @@ void CheckAccepted(const json& before, const json& after, uint64_t seed) {
   }
 }
 
+// A list fits where each of its items does, whatever their order.
+void CheckItems(const json& schema, uint64_t seed) {
+  SeededRandom random(seed);
+  const json one = MakeValue(schema, random, 0);
+  const json two = MakeValue(schema, random, 0);
+  const Verdict each[] = {Fits(schema, one), Fits(schema, two)};
+  const bool no = each[0] == Verdict::kNo || each[1] == Verdict::kNo;
+  const bool yes = each[0] == Verdict::kYes && each[1] == Verdict::kYes;
+  const Verdict both = no ? Verdict::kNo : yes ? Verdict::kYes : Verdict::kUndecided;
+  const json list_schema = {{"items", schema}};
+  for (const json& list : {json::array({one, two}), json::array({two, one})}) {
+    Require(Fits(list_schema, list) == both, "a list is not what its items are", schema, schema,
+            list);
+  }
+}
+
 void CheckCertain(const json& before, const json& after) {
   if (!before.is_object() || !before.contains("enum") || before.contains("const")) return;
   bool open = false, refused = false;
@@ -80,12 +96,11 @@ void OneInput(std::string_view input) {
   CAXTON_ASSERT(faults.size() <= examine::kMaxSchemaFaults, "faults are bounded");
   bool certain = false;
   for (const SchemaFault& fault : faults) certain = certain || !fault.undecided;
-  if (faults.empty()) {
-    const Digest digest = Sha256(input);
-    uint64_t seed = 0;
-    for (size_t i = 0; i < sizeof seed; ++i) seed = seed << 8 | digest.bytes[i];
-    CheckAccepted(before, after, seed);
-  }
+  const Digest digest = Sha256(input);
+  uint64_t seed = 0;
+  for (size_t i = 0; i < sizeof seed; ++i) seed = seed << 8 | digest.bytes[i];
+  CheckItems(before, seed);
+  if (faults.empty()) CheckAccepted(before, after, seed);
   if (certain) CheckCertain(before, after);
 }
 

@@ -12,6 +12,18 @@ class Canary(harness.CaxtonTest):
         self.server(*SCALE)
         self.deploy(example("greeter-1"), "greeter", "--version", "1.0.0")
 
+    def explain(self, target, kind, at_least):
+        """The verdict computed again from the journal is the one on record, in the same words."""
+        explained = self.cli_json("deployment", "explain", target)
+        again, recorded = explained["verdict"], explained["deployment"]["verdict"]
+        self.assertEqual(again["kind"], kind, explained)
+        self.assertEqual(recorded["kind"], kind, explained)
+        self.assertEqual(again["reason"], recorded["reason"])
+        self.assertTrue(again["reason"])
+        self.assertTrue(explained["matchesRecorded"], explained)
+        self.assertGreaterEqual(int(explained["evidenceCount"]), at_least)
+        self.assertIn("it matches that verdict", self.cli("deployment", "explain", target).out)
+
     def test_good_is_promoted(self):
         self.start_greeter()
         load = self.load("greeter", "--request", "--rate", "300", "--keys", "500")
@@ -23,10 +35,14 @@ class Canary(harness.CaxtonTest):
         deployment = self.deployment("greeter")
         self.assertEqual(deployment["state"], "RUNNING")
         self.assertEqual(int(deployment["candidate"]["errors"]), 0)
-        explained = self.cli_json("deployment", "explain", "greeter")
-        self.assertTrue(explained["matchesRecorded"], explained)
-        self.assertGreaterEqual(int(explained["evidenceCount"]), 200)
+        self.explain("greeter", "SUCCESSFUL", at_least=200)
         self.wait_idle()
+        # In its own words, of the last stage; and the same from the journal alone.
+        self.assertIn("first runs failed at 50%", deployment["verdict"]["reason"])
+        self.current.kill()
+        self.current.start()
+        self.wait_deployment("greeter", lambda d: d["state"] == "RUNNING", "it serves")
+        self.explain("greeter", "SUCCESSFUL", at_least=200)
 
     def test_trapping_is_rolled_back_by_itself(self):
         self.start_greeter()
@@ -42,9 +58,7 @@ class Canary(harness.CaxtonTest):
         self.assertEqual(deployment["state"], "ROLLED_BACK")
         self.assertEqual(deployment["verdict"]["kind"], "FAILED")
         self.assertTrue(any(test["fired"] for test in deployment["verdict"]["tests"]))
-        explained = self.cli_json("deployment", "explain", "greeter")
-        self.assertEqual(explained["verdict"]["kind"], "FAILED")
-        self.assertTrue(explained["matchesRecorded"], explained)
+        self.explain("greeter", "FAILED", at_least=2)
         agent = self.agent("greeter")
         self.assertEqual(agent["stable"]["name"], "greeter@1")
         self.assertEqual(agent["stable"]["weightPercent"], 100)
@@ -74,6 +88,7 @@ class Canary(harness.CaxtonTest):
         self.assertIn("inconclusive", out.out)
         deployment = self.deployment("greeter")
         self.assertTrue(deployment["paused"] and deployment["inconclusive"])
+        self.explain("greeter", "INCONCLUSIVE", at_least=0)
         self.assertEqual(self.request("greeter", "Ada")[:11], "Hello, Ada!")
         self.cli("deployment", "promote", "greeter", "--full")
         self.wait_deployment("greeter", lambda d: d["state"] == "RUNNING", "promoted")

@@ -175,8 +175,13 @@ class WithOthers(Contracts):
         for part in ("sample samples/0, REQUEST/order/n", "billing, which it sends to"):
             self.assertIn(part, out.out + out.err, str(out))
         self.deploy(relay("numbers", 3), "relay", "--set", "to=billing")
+        # Its samples sent to an agent that serves, and nothing of it left the sandbox.
+        self.assertEqual(self.wait_idle()["accepted"], 0)
+        self.assertEqual(int(self.agent("billing").get("messages", {}).get("accepted", 0)), 0)
         self.assertEqual(json.loads(self.request("relay", '{"order":{"n":7}}')),
                          {"order": {"n": 7}})
+        # Live, the same does.
+        self.assertGreater(int(self.agent("billing")["messages"]["accepted"]), 0)
 
 
 if __name__ == "__main__":

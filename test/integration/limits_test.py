@@ -8,6 +8,7 @@ sdk/abi/conformance (fuel, handles, fields, random bytes).
 """
 import time
 
+import corpus
 import harness
 from harness import FAILED, example, module
 
@@ -17,6 +18,7 @@ LIMITS = "resources: { deadline: 500ms, memory: 8Mi }\ndelivery: { max_attempts:
 MAX_SENDS = 64                # kMaxSendsPerStep, kMaxOpenHandles
 MAX_OUTPUT = 2 << 20          # kMaxStepOutputBytes
 MAX_LOG_BYTES = 16 << 10      # kMaxLogBytesPerStep
+MAX_TABLE = 100_000           # kMaxTableElements
 
 
 class RuntimeLimits(harness.CaxtonTest):
@@ -53,6 +55,12 @@ class RuntimeLimits(harness.CaxtonTest):
 
     def test_memory(self):
         self.fails("bomb", "all of its memory in use", f"of {MEMORY} bytes")
+
+    def test_table(self):
+        self.deploy_from(LIMITS, corpus.FOLDER / "good-grows-table.wasm", "grower")
+        for _ in range(2):  # the next instance has the table it was built with
+            self.assertEqual(self.request("grower", "grow-table"), f"{MAX_TABLE // 1000:03}")
+        self.well()
 
     def test_stack(self):
         self.fails("recurse-on-the-stack", "call stack exhausted")

@@ -106,5 +106,18 @@ class Killed(harness.CaxtonTest):
         self.assertGreater(harness.seconds(stages[1]["elapsed"]), harness.seconds(stages[0]["elapsed"]))
 
 
+class Deadlines(harness.CaxtonTest):
+    def test_a_sample_gets_what_the_deadline_gives_a_step(self):
+        """It works for half a second: too long for one deadline, and nothing for another."""
+        self.server()
+        path = corpus.FOLDER / "sample-works-long.wasm"
+        self.deploy_from("resources: { deadline: 30s }\n", path, AGENT)
+        self.assertEqual(self.request(AGENT, "hello"), "done")
+        out = self.deploy_from("resources: { deadline: 50ms }\n", path, AGENT, code=REJECTED)
+        for part in ("sample hello", "over the deadline of 50000 us", "To fix: "):
+            self.assertIn(part, out.out + out.err, str(out))
+        self.assertEqual(self.agent(AGENT)["stable"]["name"], f"{AGENT}@1")
+
+
 if __name__ == "__main__":
     harness.main()

@@ -188,5 +188,53 @@ TEST_F(CanarySimulation, FailuresWithoutRetryCountForBothArmsAlike) {
   EXPECT_EQ(view->numbers->stable.shared + view->numbers->candidate.shared, 0);
 }
 
+// Stable fails everything, its retries too, so that nothing of it can be compared: the end of the
+// stages promotes what works.
+TEST_F(CanarySimulation, ABrokenStableDoesNotBlockItsFix) {
+  const Digest broken = server_.AddModule("greeter 1", TrapsEvery(1));
+  const Digest fix = server_.AddModule("greeter 2", EchoScript());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("greeter", broken)).ok());
+  ASSERT_TRUE(server_.Await("greeter", DeploymentState::kRunning));
+  DeployRequest request = SimServer::Canary("greeter", fix, "20:1m,50:1m", "error_rate > 1%");
+  request.spec.promote = PromoteWhen::kEarly;
+  ASSERT_TRUE(server_.Deploy(std::move(request)).ok());
+  auto load = [this](int64_t seconds) {
+    for (int64_t i = 0; i < 20 * seconds && Status().state == DeploymentState::kDeploying; ++i) {
+      server_.Send(SimServer::To("greeter", StrCat(++sent_)));
+      server_.world.RunFor(kSecond / 20);
+    }
+  };
+  load(50);
+  EXPECT_EQ(Status().stage, 0u) << "nothing speaks for an early end of it";
+  const absl::StatusOr<DeploymentView> view = server_.Get("greeter");
+  EXPECT_GT(view->numbers->stable.shared, 500);
+  EXPECT_EQ(view->numbers->stable.bad, 0);
+  load(90);
+  EXPECT_EQ(Status().state, DeploymentState::kRunning) << Status().verdict.text;
+  EXPECT_EQ(Status().verdict.kind, deployment::VerdictKind::kSuccessful);
+}
+
+// Beside the configured share: of the stage, not of all of them together.
+TEST_F(CanarySimulation, TheObservedShareIsKeptByStage) {
+  const Digest one = server_.AddModule("greeter 1", EchoScript());
+  const Digest two = server_.AddModule("greeter 2", EchoScript());
+  ASSERT_TRUE(server_.Deploy(SimServer::Direct("greeter", one)).ok());
+  ASSERT_TRUE(server_.Await("greeter", DeploymentState::kRunning));
+  ASSERT_TRUE(
+      server_.Deploy(SimServer::Canary("greeter", two, "10:1m,80:3m", "error_rate > 50%")).ok());
+  for (int i = 0; i < 2400; ++i) {
+    server_.Send(SimServer::To("greeter", StrCat(++sent_)));
+    server_.world.RunFor(kSecond / 20);
+  }
+  ASSERT_EQ(Status().stage, 1u);
+  server_.Crash();
+  server_.Start();
+  server_.world.RunFor(kSecond);
+  const auto got = server_.Get("greeter")->numbers->by_weight;
+  ASSERT_EQ(got.size(), 2u);
+  EXPECT_NEAR(static_cast<double>(got[0].candidate) / static_cast<double>(got[0].all), 0.1, 0.04);
+  EXPECT_NEAR(static_cast<double>(got[1].candidate) / static_cast<double>(got[1].all), 0.8, 0.05);
+}
+
 }  // namespace
 }  // namespace caxton::controller::testing

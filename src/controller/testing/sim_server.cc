@@ -73,14 +73,18 @@ void SimServer::Start() {
                                        cleaned.push_back(report);
                                      },
                                  .on_transition =
-                                     [this](const DeploymentView& view, std::string_view) {
+                                     [this](const DeploymentView& view, std::string_view event) {
                                        Retain(view.status.candidate.agent);
+                                       transitions.emplace_back(view.status.id, event);
                                        if (on_transition) on_transition(view);
                                      }});
   if (recovered.ok()) recovered = controller->Recover();
   if (recovered.ok()) recovered = router->Recover(supervisor->TakeSuspects());
   if (recovered.ok()) controller->StartServing();
   CAXTON_ASSERT(recovered.ok(), std::string(StdView(recovered.message())));
+  // Also what is redelivered before anybody sends.
+  const std::shared_ptr<const router::RouteTable> table = router->Routes();
+  for (const std::string& name : table->Names()) Retain(table->Find(std::string_view(name))->id);
 }
 
 void SimServer::Crash(CrashKind kind, size_t survivors) {

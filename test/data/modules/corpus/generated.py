@@ -89,7 +89,8 @@ def good_damaged_names():
 def good_manifest_at_limits():
     depth = MANIFEST_DEPTH - 1
     manifest = b'{"name":"corpus","samples":[' + b",".join([b'{"content":""}'] * 32) + b'],'
-    manifest += b'"consumes":{"REQUEST":{"const":' + b"[" * (depth - 2) + b"]" * (depth - 2) + b"}}}"
+    deepest = b"[" * (depth - 2) + b"]" * (depth - 2)
+    manifest += b'"consumes":{"REQUEST":true,"QUERY":{"const":' + deepest + b"}}}"
     return module(AGENT), manifest + b" " * (MANIFEST_BYTES - len(manifest))
 
 

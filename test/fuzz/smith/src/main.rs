@@ -6,6 +6,7 @@
 // in front (four bytes, little-endian). Module N of a series is always the same: what a run found
 // can be made again.
 
+mod behave;
 mod shapes;
 
 use arbitrary::{Arbitrary, Unstructured};
@@ -50,8 +51,9 @@ fn accepted() -> Config {
     }
 }
 
-/// An agent: the ABI's exports and imports, with bodies that do anything.
-fn agent(random: &mut Random, bytes: &[u8]) -> arbitrary::Result<Module> {
+/// An agent: the ABI's exports and imports, with bodies that do anything; most of them do it and
+/// then say that all is well.
+fn agent(random: &mut Random, bytes: &[u8]) -> arbitrary::Result<Vec<u8>> {
     let config = Config {
         available_imports: Some(shapes::imports()),
         exports: Some(shapes::exports(random.next())),
@@ -60,6 +62,7 @@ fn agent(random: &mut Random, bytes: &[u8]) -> arbitrary::Result<Module> {
         max_table_elements: 1000,
         allow_start_export: random.below(8) == 0,
         reference_types_enabled: random.below(8) == 0,
+        disallow_traps: random.below(2) == 0,
         max_instructions: 300,
         ..accepted()
     };
@@ -68,25 +71,32 @@ fn agent(random: &mut Random, bytes: &[u8]) -> arbitrary::Result<Module> {
     if random.below(64) != 0 {
         let _ = module.ensure_termination(1 + random.below(5000) as u32);
     }
-    Ok(module)
+    let wasm = module.to_bytes();
+    if random.below(8) == 0 {
+        return Ok(wasm);
+    }
+    Ok(behave::behave(&wasm, random.next()).expect("what wasm-smith makes can be read"))
 }
 
 fn make(random: &mut Random) -> Vec<u8> {
     let size = 64 << random.below(9);
     let bytes = random.bytes(size);
     let kind = random.below(20);
-    let module = match kind {
+    let made = match kind {
         0..=10 => agent(random, &bytes),
         // Valid, and no agent.
-        11..=13 => Module::new(accepted(), &mut Unstructured::new(&bytes)),
+        11..=13 => {
+            Module::new(accepted(), &mut Unstructured::new(&bytes)).map(|module| module.to_bytes())
+        }
         // Any proposal at all.
         _ => {
             let choices = random.bytes(1024);
             Config::arbitrary(&mut Unstructured::new(&choices))
                 .and_then(|config| Module::new(config, &mut Unstructured::new(&bytes)))
+                .map(|module| module.to_bytes())
         }
     };
-    let mut wasm = module.map(|module| module.to_bytes()).unwrap_or_default();
+    let mut wasm = made.unwrap_or_default();
     // Some are damaged afterwards.
     if kind >= 17 || random.below(16) == 0 {
         for _ in 0..1 + random.below(4) {

@@ -5,7 +5,9 @@
 //
 // Lifecycle: one per deployment, made when it gets traffic. After a restart it is made anew and the
 // journaled observations are folded into it again; the same observations in the same order give the
-// same judge. Thread rule: one thread at a time. How to use: Observe() every first run; ask Fired()
+// same judge, wherever Tick() was called in between. What it says tells how many it had seen
+// (VerdictBasis): as many of the journal's, and Tick() at the same time, give the same again.
+// Thread rule: one thread at a time. How to use: Observe() every first run; ask Fired()
 // after each; EndOfStage() when a stage's time is up; EarlyPass() about once a second; Tick() about
 // once a second so that a quiet second is counted too.
 #pragma once
@@ -44,6 +46,13 @@ struct TestNumbers {
   double estimate = 0;
 };
 
+// How the traffic of one weight was divided: first runs, shared ones too.
+struct WeightNumbers {
+  uint32_t weight_ppm = 0;  // of the candidate, when they were routed
+  int64_t candidate = 0;
+  int64_t all = 0;
+};
+
 // When it will be decided, from the traffic seen so far; 0: unknown.
 struct Forecast {
   int64_t messages = 0;  // of both arms
@@ -55,6 +64,7 @@ struct JudgeNumbers {
   // The largest error rate that the evidence excludes: "at least this much", 0: none yet.
   double error_rate_lower_bound = 0;
   std::vector<TestNumbers> tests;
+  std::vector<WeightNumbers> by_weight;  // rising; of each stage that had runs
   // `promote: early`: the evidence against "1.5 times as many errors as stable", and when it will
   // suffice if the candidate is as good as stable. 0 where the plan does not ask for it.
   double early_log_evidence = 0, early_log_threshold = 0;
@@ -65,8 +75,8 @@ class Judge {
  public:
   virtual ~Judge() = default;
   virtual void Observe(const Observation& observation) = 0;
-  // The deployment's traffic clock stands at `at_ms`: seconds that ended more than kSecondGraceMs
-  // ago are closed.
+  // The deployment's traffic clock stands at `at_ms`: a second that ended more than kSecondGraceMs
+  // ago is looked at as it is.
   virtual void Tick(int64_t at_ms) = 0;
   // Set from the first firing on, and never changed by what follows.
   virtual std::optional<deployment::Verdict> Fired() const = 0;

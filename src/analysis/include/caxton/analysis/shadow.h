@@ -105,13 +105,16 @@ class ShadowComparison {
   // `count` messages that were not compared; kCompared is ignored, Observe counts those.
   void Count(MirrorFate fate, int64_t count = 1);
 
-  // Set by the first condition that fires, and never changed by what follows; Failed.
+  // Set by the first condition that fires; Failed. No message is compared any more
+  // then, so that the report is what decided.
   //   differs > p      an e-process on the share of messages that differ (e_process.h); with a
   //                    secondary on how much oftener the shadow alone differs than stable's second
   //                    run alone
   //   fuel_ratio > k   the lower end of an asymptotic confidence sequence of the mean ratio, from
   //                    kShadowMinRatioPairs pairs on
   std::optional<deployment::Verdict> Fired() const;
+  // The same from the counts alone, whatever was kept of it when it fired.
+  std::optional<deployment::Verdict> Refire() const;
   // enough_samples: at least one message (and the stage's min_samples) was compared.
   deployment::StageReport EndOfShadow() const;
   ShadowReport Report() const;

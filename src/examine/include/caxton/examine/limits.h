@@ -15,11 +15,23 @@ inline constexpr int kMaxManifestDepth = 32;
 inline constexpr size_t kMaxManifestItems = 256;  // capabilities, performatives
 inline constexpr size_t kMaxCapabilityBytes = 128;
 
-// Of the sandbox: each sample gets a fresh instance, and all of them together kSandboxLimitNs.
+// Of the sandbox: each sample gets a fresh instance, and all of them together kSandboxLimitNs. All
+// times are processor time: how busy the machine is makes no difference. Samples that are not the
+// manifest's own end after kSandboxLimitNs of wall time, too.
 inline constexpr size_t kMaxManifestSamples = 32;
 inline constexpr size_t kMaxSampleNameBytes = 64;
-inline constexpr uint64_t kSampleFuel = 2'000'000'000;
-inline constexpr int64_t kSampleLimitNs = 2'000'000'000;
+inline constexpr uint64_t kSampleFuel = 2'000'000'000;    // at least
+inline constexpr int64_t kSampleLimitNs = 2'000'000'000;  // at least
+// Where the request gives a step more, a sample gets as many times its deadline, and more fuel than
+// can be used in that: so that it is seen how far above it is.
+inline constexpr int64_t kSampleDeadlineFactor = 2;
+inline constexpr uint64_t kFuelPerNano = 10;  // a fast machine does half of that
+// A sample of the manifest's own that takes more than this share of the deadline is an error; above
+// the whole of it, a warning: two runs of the same take up to half as long again beside other load.
+inline constexpr int64_t kOverDeadlinePercent = 150;
+// Of health_check and agent_shutdown: what a worker gives them.
+inline constexpr int64_t kSandboxHealthLimitNs = 1'000'000'000;
+inline constexpr int64_t kSandboxShutdownLimitNs = 100'000'000;
 inline constexpr int64_t kSandboxLimitNs = 10'000'000'000;
 inline constexpr int64_t kRecentLimitNs = 3'000'000'000;  // of the agent's recent messages
 inline constexpr size_t kLargeSampleBytes = 1 << 20;  // or the agent's own limit, if that is less

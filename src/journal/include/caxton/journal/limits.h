@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The journal's limits. Each is tested at its edge.
+// The journal's limits. Those on what others make are tested at their edges.
 #pragma once
 
 #include <cstddef>
@@ -8,8 +8,8 @@
 
 namespace caxton::journal {
 
-inline constexpr uint32_t kFormatVersion = 5;
-inline constexpr uint32_t kOldestFormatVersion = 5;  // older ones were never released
+inline constexpr uint32_t kFormatVersion = 6;
+inline constexpr uint32_t kOldestFormatVersion = 6;  // older ones were never released
 
 inline constexpr size_t kMaxRoundOps = 256;
 inline constexpr size_t kMaxRoundBytes = 1 << 20;

@@ -55,11 +55,10 @@ struct ModuleStats {
   // Of the sample messages; of one step where not said otherwise.
   uint32_t samples = 0;
   uint32_t samples_handled = 0;
-  bool deterministic = false;  // two runs of every handled sample agreed
   uint64_t peak_memory = 0;
   uint64_t max_fuel = 0;
-  int64_t max_step_ns = 0;
-  uint64_t sends = 0;  // of all handled samples together
+  int64_t max_step_ns = 0;  // processor time
+  uint64_t sends = 0;       // of all handled samples together
 
   friend bool operator==(const ModuleStats&, const ModuleStats&) = default;
 };

@@ -11,6 +11,7 @@
 #include <compare>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "caxton/base/wire.h"
@@ -37,10 +38,19 @@ struct MeasuredFigures {
   uint64_t sends = 0;             // of all that were handled together
   uint64_t max_sends = 0;         // messages sent while handling one
   uint64_t max_output_bytes = 0;  // the largest reply or message sent
-  int64_t max_step_ns = 0;
+  int64_t max_step_ns = 0;        // processor time
 
   friend bool operator==(const MeasuredFigures&, const MeasuredFigures&) = default;
 };
+
+// Whether the same message, clock and random bytes make the agent do the same, as far as its
+// samples show. Kept: numbers are not reused.
+enum class Determinism : uint8_t {
+  kNotTried = 0,  // no sample was handled, or time did not suffice to run each of them twice
+  kYes = 1,
+  kNo = 2,
+};
+std::string_view DeterminismName(Determinism determinism);  // "not tried", "yes", "no"
 
 struct ModuleTraits {
   bool reused_instances = false;  // manifest "instance": "reused"
@@ -51,6 +61,7 @@ struct ModuleTraits {
   std::string manifest;            // as its author wrote it, UTF-8; "" if none
   std::vector<SentMessage> sends;  // sorted, each once
   MeasuredFigures figures;
+  Determinism determinism = Determinism::kNotTried;
 
   friend bool operator==(const ModuleTraits&, const ModuleTraits&) = default;
 };

@@ -77,8 +77,9 @@ class Instance final {
   // What get_capabilities returned: the manifest as JSON, unchecked; empty where it is not
   // exported.
   absl::StatusOr<std::string> Capabilities(const StepControl& control);
-  // Tells the guest that it is going to be dropped. Its failure is of no consequence.
-  void Shutdown(const StepControl& control);
+  // Tells the guest that it is going to be dropped, which it is whatever comes of it: an error says
+  // how agent_shutdown trapped or that it took too long.
+  absl::Status Shutdown(const StepControl& control);
 
   bool usable() const;
   const InitStats& init_stats() const;

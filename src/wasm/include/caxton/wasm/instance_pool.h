@@ -39,8 +39,9 @@ class InstancePool final {
   // Makes at most one instance. Ok(false): there was nothing to do.
   absl::StatusOr<bool> RefillOne();
 
-  // Tells kept instances that they are going to be dropped, and drops all.
-  void Shutdown(const StepControl& control);
+  // Tells kept instances that they are going to be dropped, and drops all. The first failure of one
+  // to end in order; the others are told all the same.
+  absl::Status Shutdown(const StepControl& control);
 
   size_t ready() const { return ready_.size(); }
   // The one that Take would give; there is one.

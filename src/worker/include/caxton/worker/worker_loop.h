@@ -47,6 +47,8 @@ class WorkerLoop final {
   ipc::WorkerExit Run();
   // Why Run ended with anything but kDone.
   const absl::Status& why() const { return why_; }
+  // How agent_shutdown failed, if it did: the worker ends all the same.
+  const absl::Status& shutdown() const { return shutdown_; }
 
  private:
   class Interrupts;
@@ -72,6 +74,7 @@ class WorkerLoop final {
   const Clock& clock_;
   WorkerEnvironment& environment_;
   absl::Status why_;
+  absl::Status shutdown_;
 
   ipc::Configure configure_;
   wasm::AgentConfig config_;

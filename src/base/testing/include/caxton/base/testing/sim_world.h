@@ -32,6 +32,9 @@ class SimWorld final : public Clock {
   // Drops every queued task and timer of `executor`; it stays usable.
   void Crash(Executor* executor);
 
+  // Somebody sets the wall clock; no task is due earlier or later for it.
+  void JumpWall(int64_t by_ns) { wall_offset_ns_ += by_ns; }
+
   // Runs the next task, whenever it is due; false: there is none.
   bool RunNext();
   // Runs all that is due now, without moving the clock. Returns how many tasks ran.

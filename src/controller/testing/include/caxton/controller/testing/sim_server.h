@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "caxton/base/random.h"
@@ -133,6 +134,9 @@ class SimServer final : private router::RouterObserver {
   std::function<void(const DeploymentView&)> on_transition;
   std::vector<router::StepEvent> steps;
   std::vector<Observation> observations;
+  std::vector<MirroredStep> mirrored;
+  // The event of each transition, as it began.
+  std::vector<std::pair<DeploymentId, std::string>> transitions;
   std::vector<CleanedUp> cleaned;  // each clean-up by age
 
   std::unique_ptr<journal::Journal> journal;
@@ -149,6 +153,7 @@ class SimServer final : private router::RouterObserver {
     if (controller) controller->Observe(seen);
   }
   void OnMirrored(const MirroredStep& step) override {
+    mirrored.push_back(step);
     if (controller) controller->OnMirrored(step);
   }
   void OnMirrorFate(DeploymentId deployment, MirrorFate fate, int64_t count) override {
