@@ -10,7 +10,6 @@
 namespace caxton::router {
 namespace {
 
-
 class VolatileTest : public RouterFixture {
  protected:
   VolatileTest() : RouterFixture(Echo) {
