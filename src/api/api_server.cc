@@ -13,6 +13,11 @@
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/thread_executor.h"
+#include "caxton/v1/agents.grpc.pb.h"
+#include "caxton/v1/audit.grpc.pb.h"
+#include "caxton/v1/deployment.grpc.pb.h"
+#include "caxton/v1/messaging.grpc.pb.h"
+#include "caxton/v1/server.grpc.pb.h"
 #include "connect_front.h"
 #include "grpc/health/v1/health.pb.h"
 #include "services.h"
@@ -85,8 +90,15 @@ class ApiServerImpl final : public ApiServer {
 
   void SetServing(bool serving) override {
     context_.serving = serving;
-    if (server_ && server_->GetHealthCheckService())
-      server_->GetHealthCheckService()->SetServingStatus(serving);
+    if (server_ == nullptr) return;
+    grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
+    if (health == nullptr) return;
+    health->SetServingStatus(serving);  // the server as a whole, which has no name
+    for (const char* service : {v1::AgentDeployment::service_full_name(),
+                                v1::Agents::service_full_name(), v1::Messaging::service_full_name(),
+                                v1::Server::service_full_name(), v1::Audit::service_full_name()}) {
+      health->SetServingStatus(service, serving);
+    }
   }
 
   void Stop() override {

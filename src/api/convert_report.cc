@@ -77,6 +77,7 @@ void ManifestToWire(const ModuleTraits& in, v1::ValidationReport::Manifest* out)
         static_cast<v1::Performative>(static_cast<int>(sent.performative) + 1));
   }
   out->set_capabilities(in.capabilities_json);
+  out->set_determinism(std::string(DeterminismName(in.determinism)));
 }
 
 void StatsToWire(const ModuleStats& in, v1::ValidationReport::Stats* out) {
@@ -99,7 +100,6 @@ void StatsToWire(const ModuleStats& in, v1::ValidationReport::Stats* out) {
   if (in.samples == 0) return;
   out->set_samples(Count(in.samples));
   out->set_samples_handled(Count(in.samples_handled));
-  out->set_deterministic(in.deterministic);
   out->set_peak_memory_bytes(Signed(in.peak_memory));
   out->set_max_fuel(Signed(in.max_fuel));
   SetTook(in.max_step_ns, out->mutable_max_step());

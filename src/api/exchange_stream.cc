@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Exchange: many messages on one stream. Flow control is gRPC's own: the stream is read no further
-// while too many items are unanswered. Results are gathered while a frame is being written and
-// leave together in the next one.
+// while too many items are unanswered or too many results are not written, which is where a client
+// that does not read is felt. Results are gathered while a frame is being written and leave
+// together in the next ones.
 //
 // Thread rule: gRPC's reactions, and answers from any thread; all state is under one mutex.
-#include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "caxton/api/limits.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "convert.h"
+#include "result_frames.h"
 #include "services.h"
 #include "status.h"
 
@@ -37,15 +39,20 @@ class ExchangeStream final
       EndIfDone();
       return;
     }
-    for (const v1::ExchangeItem& item : in_.items()) Take(item);
-    in_.Clear();
-    MutexLock lock(&state_->mutex);
-    if (ended_) return;
-    if (HasRoom()) {
-      StartRead(&in_);
-    } else {
-      read_paused_ = true;
+    if (static_cast<size_t>(in_.items_size()) > kMaxExchangeItemsPerFrame) {
+      MutexLock lock(&state_->mutex);
+      return End(TooManyItems(in_.items_size()));
     }
+    size_t bytes = 0;
+    for (const v1::ExchangeItem& item : in_.items()) bytes += Take(item);
+    if (bytes <= kMaxExchangeFrameBytes) {
+      in_.Clear();  // its memory is used again
+    } else {
+      v1::ExchangeRequest().Swap(&in_);
+    }
+    MutexLock lock(&state_->mutex);
+    read_paused_ = true;
+    ReadOn();
   }
 
   void OnWriteDone(bool ok) override {
@@ -53,7 +60,9 @@ class ExchangeStream final
     writing_ = false;
     if (!ok) return End(grpc::Status::CANCELLED);
     out_.Clear();
+    frames_.Written();
     Pump();
+    ReadOn();
     EndIfDone();
   }
 
@@ -78,12 +87,22 @@ class ExchangeStream final
     ExchangeStream* stream = nullptr;
   };
 
-  void Take(const v1::ExchangeItem& item) {
+  static grpc::Status TooManyItems(int items) {
+    return ToGrpc(WithFix(
+        WithReason(absl::InvalidArgumentError(StrCat("a frame of ", items, " items: at most ",
+                                                     kMaxExchangeItemsPerFrame,
+                                                     " are taken; none of these was")),
+                   "TOO_MANY_ITEMS"),
+        "send them in several frames"));
+  }
+
+  // Returns the item's bytes.
+  size_t Take(const v1::ExchangeItem& item) {
     const uint64_t ref = item.client_ref();
     absl::StatusOr<Envelope> envelope = FromWire(item.envelope(), item.want_reply());
     if (!envelope.ok()) {
       Answered(ref, 0, "", {envelope.status(), {}, {}, {}}, item.want_reply());
-      return;
+      return item.envelope().content().size();
     }
     envelope->sender = sender_;
     const size_t bytes = envelope->ByteSize();
@@ -95,7 +114,7 @@ class ExchangeStream final
       if (auto it = refused_.find(order); !order.empty() && it != refused_.end()) {
         if (it->second != ref) {
           Refuse(ref, bytes, it->second);
-          return;
+          return bytes;
         }
         refused_.erase(it);  // the refused one, sent again
       }
@@ -110,6 +129,7 @@ class ExchangeStream final
     } else {
       context_->deps.router->Send(*std::move(envelope), std::move(answer));
     }
+    return bytes;
   }
 
   // Messages of one key stay in order even where one of them is refused.
@@ -147,29 +167,44 @@ class ExchangeStream final
       }
       refused_.emplace(order, ref);
     }
-    v1::ExchangeResult* result = next_.add_results();
-    result->set_client_ref(ref);
-    if (!answer.status.ok()) {
-      ToItemError(answer.status, result->mutable_error());
-    } else if (want_reply) {
-      v1::ExchangeReply* reply = result->mutable_reply();
-      reply->set_message_id(answer.message_id);
-      if (answer.reply) ToWire(*answer.reply, reply->mutable_reply());
-      reply->set_duplicate(answer.duplicate);
-      if (answer.revision.valid()) reply->set_revision(StrCat("@", answer.revision.value()));
-    } else {
-      result->mutable_ack()->set_message_id(answer.message_id);
-      result->mutable_ack()->set_duplicate(answer.duplicate);
-    }
+    frames_.Add([&](v1::ExchangeResult* result) {
+      result->set_client_ref(ref);
+      if (!answer.status.ok()) {
+        ToItemError(answer.status, result->mutable_error());
+      } else if (want_reply) {
+        v1::ExchangeReply* reply = result->mutable_reply();
+        reply->set_message_id(answer.message_id);
+        if (answer.reply) ToWire(*answer.reply, reply->mutable_reply());
+        reply->set_duplicate(answer.duplicate);
+        if (answer.revision.valid()) reply->set_revision(StrCat("@", answer.revision.value()));
+      } else {
+        result->mutable_ack()->set_message_id(answer.message_id);
+        result->mutable_ack()->set_duplicate(answer.duplicate);
+      }
+    });
+    if (frames_.bytes() > kMaxExchangeUnreadBytes) return End(NotRead());
     PumpSoon();
-    if (read_paused_ && HasRoom()) {
-      read_paused_ = false;
-      StartRead(&in_);
-    }
+    ReadOn();
+  }
+
+  static grpc::Status NotRead() {
+    return ToGrpc(WithFix(
+        WithReason(absl::ResourceExhaustedError(
+                       StrCat("the client leaves results unread: more than ",
+                              kMaxExchangeUnreadBytes >> 20, " MiB of them wait to be written")),
+                   "RESULTS_UNREAD"),
+        "read the stream's results, or have fewer requests unanswered; what was not answered may "
+        "have been done: repeat it with its idempotency key"));
   }
 
   bool HasRoom() const {
-    return unanswered_ < kMaxExchangeUnanswered && unanswered_bytes_ < kMaxExchangeUnansweredBytes;
+    return unanswered_ + frames_.results() < kMaxExchangeUnanswered &&
+           unanswered_bytes_ + frames_.bytes() < kMaxExchangeUnansweredBytes;
+  }
+  void ReadOn() {
+    if (!read_paused_ || ended_ || !HasRoom()) return;
+    read_paused_ = false;
+    StartRead(&in_);
   }
 
   // The only answer that was awaited leaves at once. While more are, the frame is written on a
@@ -188,20 +223,21 @@ class ExchangeStream final
   }
 
   void Pump() {
-    if (ended_ || writing_ || next_.results_size() == 0) return;
-    out_.Swap(&next_);
+    if (ended_ || writing_ || frames_.nothing_to_take()) return;
+    frames_.Take(&out_);
     if (!first_trace_.empty()) out_.set_trace_id(std::exchange(first_trace_, {}));
     writing_ = true;
     StartWrite(&out_);
   }
 
   void EndIfDone() {
-    if (reads_done_ && unanswered_ == 0 && !writing_ && next_.results_size() == 0)
+    if (reads_done_ && unanswered_ == 0 && !writing_ && frames_.nothing_to_take())
       End(grpc::Status::OK);
   }
   void End(const grpc::Status& status) {
     if (ended_) return;
     ended_ = true;
+    frames_ = {};
     Finish(status);
   }
 
@@ -210,7 +246,8 @@ class ExchangeStream final
   const std::string sender_;
   v1::ExchangeRequest in_;  // gRPC's between StartRead and OnReadDone
   // Under state_->mutex.
-  v1::ExchangeResponse out_, next_;
+  v1::ExchangeResponse out_;  // gRPC's while writing_
+  ResultFrames frames_;       // what is to be written after it
   std::string first_trace_;
   size_t unanswered_ = 0;
   size_t unanswered_bytes_ = 0;

@@ -119,6 +119,7 @@ class ScriptedMessaging final : public v1::Messaging::Service {
   size_t trimmed = 0;                // so many rows at the tail's beginning are not kept any more
   std::vector<std::string> letters;  // ids of greeter's dead letters
   std::string vanishes;              // somebody else takes this one when a call names it
+  size_t attempts = 0;               // of each of them
   int selections = 0;                // calls of retry and drop
   bool slow = false;                 // and they run out of time
   bool missing = false;              // there is no such agent
@@ -172,6 +173,14 @@ class ScriptedMessaging final : public v1::Messaging::Service {
       response->add_dead_letters()->set_message_id(*at++);
     }
     if (at != letters.end()) response->set_next_page_token(*std::prev(at));
+    return grpc::Status::OK;
+  }
+  grpc::Status GetDeadLetter(grpc::ServerContext*, const v1::GetDeadLetterRequest* request,
+                             v1::GetDeadLetterResponse* response) override {
+    response->mutable_dead_letter()->set_message_id(request->message_id());
+    for (size_t i = 0; i < attempts; ++i) {
+      response->mutable_dead_letter()->add_attempts()->set_outcome("trapped");
+    }
     return grpc::Status::OK;
   }
   grpc::Status RetryDeadLetters(grpc::ServerContext*, const v1::RetryDeadLettersRequest* request,
@@ -661,6 +670,15 @@ TEST_F(ClientTest, AllDeadLettersOfAnAgentGoSomeAtATime) {
   EXPECT_EQ(fake_.Run({"dlq", "retry", "--agent", "greeter", "--output", "json"}), 0);
   EXPECT_THAT(fake_.out(), HasSubstr("\"retried\": \"2\""));
   EXPECT_EQ(fake_.Run({"dlq", "drop", "a"}), 1);
+}
+
+TEST_F(ClientTest, ADeadLetterSaysThatOnlyTheNewestAttemptsAreKept) {
+  messaging_.attempts = 15;
+  EXPECT_EQ(fake_.Run({"dlq", "show", "m"}), 0);
+  EXPECT_THAT(fake_.out(), Not(HasSubstr("newest")));
+  messaging_.attempts = 16;
+  EXPECT_EQ(fake_.Run({"dlq", "show", "m"}), 0);
+  EXPECT_THAT(fake_.out(), HasSubstr("the newest 16 attempts"));
 }
 
 TEST_F(ClientTest, ADropThatTakesTooLongSaysThatItGoesOn) {

@@ -23,6 +23,9 @@ namespace {
 
 using MessagingStub = v1::Messaging::Stub;
 
+// Of a dead letter, by a server (journal::kMaxAttemptsKept).
+constexpr int kAttemptsKept = 16;
+
 absl::StatusOr<ExitCode> ListLetters(Context* context, const std::string& agent) {
   v1::ListDeadLettersRequest request;
   request.set_agent(agent);
@@ -63,6 +66,10 @@ absl::StatusOr<ExitCode> ShowLetter(Context* context, const std::string& id) {
       letter.cause(), " on ", letter.revision(), " at ", UtcTime(Nanos(letter.time())),
       "\n  key      ", OneLine(envelope.key(), 200), "\n  content  ", envelope.content().size(),
       " bytes: ", OneLine(envelope.content(), kShownContentBytes), "\n");
+  if (letter.attempts_size() >= kAttemptsKept) {
+    StrAppend(&text, "  (the newest ", kAttemptsKept,
+              " attempts; a server keeps no more, so there may have been others before)\n");
+  }
   for (const auto& attempt : letter.attempts()) {
     StrAppend(&text, "  attempt  ", UtcTime(Nanos(attempt.time())), " on ", attempt.revision(),
               ": ", attempt.outcome(), "\n");
@@ -195,7 +202,8 @@ void AddDeadLetterCommands(CLI::App* app, Context* context) {
   list->add_option("--agent", *word, "Only this agent's, as retry and drop say it")
       ->excludes(positional);
   list->callback([=] { context->action = [=] { return ListLetters(context, *word); }; });
-  CLI::App* show = group->add_subcommand("show", "One dead letter with all its attempts");
+  CLI::App* show = group->add_subcommand(
+      "show", StrCat("One dead letter with its attempts (the newest ", kAttemptsKept, ")"));
   show->add_option("id", *word, "Message id")->required();
   show->callback([=] { context->action = [=] { return ShowLetter(context, *word); }; });
 

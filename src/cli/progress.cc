@@ -69,6 +69,13 @@ std::vector<std::string> StatsRow(std::string_view who, const v1::RevisionStats&
           stats.has_p99_latency() ? ShortDuration(Nanos(stats.p99_latency())) : "-"};
 }
 
+// ", about 400 messages, 2m to decide"; empty where nothing can be said.
+std::string ForecastText(const v1::Deployment& deployment) {
+  if (deployment.messages_to_decide() <= 0) return "";
+  return StrCat(", about ", deployment.messages_to_decide(), " messages, ",
+                ShortDuration(Nanos(deployment.time_to_decide())), " to decide");
+}
+
 }  // namespace
 
 bool WaitsInPreview(const v1::Deployment& deployment) {
@@ -155,10 +162,7 @@ std::string ProgressLine(const v1::Deployment& deployment) {
     if (deployment.stable().count() > 0) {
       StrAppend(&line, ", stable ", StatsText(deployment.stable()));
     }
-    if (deployment.messages_to_decide() > 0) {
-      StrAppend(&line, ", about ", deployment.messages_to_decide(), " messages, ",
-                ShortDuration(Nanos(deployment.time_to_decide())), " to decide");
-    }
+    StrAppend(&line, ForecastText(deployment));
     if (deployment.has_stage_remaining()) {
       StrAppend(&line, ", ", ShortDuration(Nanos(deployment.stage_remaining())), " left");
     }
@@ -197,7 +201,7 @@ std::vector<std::string> ProgressView(const v1::Deployment& deployment, const St
   }
   if (deployment.candidate().count() > 0 || deployment.stable().count() > 0) {
     lines.push_back(StrCat("  weight ", Percent(deployment.weight_percent()), "  observed ",
-                           Percent(deployment.observed_percent())));
+                           Percent(deployment.observed_percent()), ForecastText(deployment)));
     Table table({"", "revision", "messages", "errors", "error rate", "p99"});
     table.Row(StatsRow("candidate", deployment.candidate()));
     if (!deployment.stable_revision().empty()) table.Row(StatsRow("stable", deployment.stable()));

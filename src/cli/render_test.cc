@@ -164,6 +164,7 @@ TEST(Report, NothingOfItIsCut) {
   report.mutable_stats()->set_code_bytes(9216);
   report.mutable_stats()->set_samples(6);
   report.mutable_stats()->set_samples_handled(5);
+  report.mutable_manifest()->set_determinism("no");
   auto* stage = report.add_stages();
   stage->set_stage("resources");
   stage->set_ran(true);
@@ -185,7 +186,7 @@ TEST(Report, NothingOfItIsCut) {
                    "\n    note: elsewhere: Recommended: --memory 8Mi, deadline 100ms\n",
                    "  contracts: not run: the stage static failed\n",
                    "  wasmtime 1.2; module 812 bytes, native code 9216 bytes; 5 of 6 samples "
-                   "handled, not deterministic\n"));
+                   "handled, deterministic: no\n"));
   EXPECT_EQ(WarningsText(report), "");
 }
 

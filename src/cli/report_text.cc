@@ -32,15 +32,15 @@ std::string FixLine(const std::string& fix, std::string_view indent) {
 }
 
 // "wasmtime 48.0.8; module 812 bytes, native code 9216 bytes; 5 of 6 samples handled,
-// deterministic"
+// deterministic: yes"
 std::string StatsLine(const v1::ValidationReport& report) {
   if (!report.has_stats() || report.stats().module_bytes() == 0) return "";
   const v1::ValidationReport::Stats& stats = report.stats();
   std::string out = StrCat("  ", report.engine(), "; module ", stats.module_bytes(), " bytes");
   if (stats.code_bytes() > 0) StrAppend(&out, ", native code ", stats.code_bytes(), " bytes");
   if (stats.samples() > 0) {
-    StrAppend(&out, "; ", stats.samples_handled(), " of ", stats.samples(), " samples handled, ",
-              stats.deterministic() ? "deterministic" : "not deterministic");
+    StrAppend(&out, "; ", stats.samples_handled(), " of ", stats.samples(),
+              " samples handled, deterministic: ", report.manifest().determinism());
   }
   return StrCat(out, "\n");
 }

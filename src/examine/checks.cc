@@ -99,6 +99,35 @@ void CheckExportRule(const wasm::ExportRule& rule, const Export* item, Findings*
   }
 }
 
+// What to change in the build of a module that the engine refuses with `message`.
+std::string InvalidModuleFix(std::string_view message) {
+  for (const RefusedProposal& refused : kRefusedProposals) {
+    if (StrContains(message, refused.sign)) return std::string(refused.fix);
+  }
+  return "build for WebAssembly 2.0 without threads, 64-bit memory, exceptions, garbage "
+         "collection, tail calls and relaxed SIMD";
+}
+
+// Whether the last section is longer than the rest of the file. A section is an id, its length in
+// LEB128, and as many bytes.
+bool IsCutShort(std::string_view wasm) {
+  constexpr size_t kHeaderBytes = 8;
+  for (size_t at = kHeaderBytes; at < wasm.size();) {
+    ++at;
+    uint64_t length = 0;
+    for (int shift = 0;; shift += 7) {
+      if (at == wasm.size()) return true;
+      if (shift > 28) return false;  // not a number: another fault
+      const auto byte = static_cast<uint8_t>(wasm[at++]);
+      length |= static_cast<uint64_t>(byte & 0x7f) << shift;
+      if ((byte & 0x80) == 0) break;
+    }
+    if (length > wasm.size() - at) return true;
+    at += length;
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string SignatureShown(const std::string& signature) {
@@ -106,12 +135,19 @@ std::string SignatureShown(const std::string& signature) {
                                                   : "a type that the ABI does not use";
 }
 
-std::string InvalidModuleFix(std::string_view message) {
-  for (const RefusedProposal& refused : kRefusedProposals) {
-    if (StrContains(message, refused.sign)) return std::string(refused.fix);
+void ReportInvalid(std::string_view wasm, std::string_view message, Findings* findings) {
+  if (IsCutShort(wasm)) {
+    findings->Error(
+        "INVALID_MODULE", "",
+        StrCat("the file is cut short: a section goes on beyond its ", wasm.size(), " bytes (",
+               message, ")"),
+        "give the whole .wasm file that your compiler wrote; copy or download it again");
+    return;
   }
-  return "build for WebAssembly 2.0 without threads, 64-bit memory, exceptions, garbage "
-         "collection, tail calls and relaxed SIMD";
+  findings->Error(
+      "INVALID_MODULE", "",
+      StrCat("the module is not valid, or uses a proposal that is not accepted: ", message),
+      InvalidModuleFix(message));
 }
 
 bool CheckHeader(std::string_view wasm, Findings* findings) {

@@ -15,8 +15,8 @@ namespace caxton::examine {
 
 // Whether `wasm` begins like a core module; else a finding that says what it is instead.
 bool CheckHeader(std::string_view wasm, Findings* findings);
-// What to change in the build of a module that the engine refuses with `message`.
-std::string InvalidModuleFix(std::string_view message);
+// A module that the engine's validator refuses with `message`.
+void ReportInvalid(std::string_view wasm, std::string_view message, Findings* findings);
 // imports.cc
 void CheckImports(const ModuleShape& shape, Findings* findings);
 // Functions, and whether it is a command module.

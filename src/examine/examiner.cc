@@ -96,13 +96,7 @@ void CheckStatically(Work& work) {
   if (work.wasm.size() > kMaxModuleBytes) return RefuseSize(work.wasm.size(), &work.findings);
   if (!CheckHeader(work.wasm, &work.findings)) return;
   const absl::Status valid = work.engine.Validate(work.wasm);
-  if (!valid.ok()) {
-    work.findings.Error("INVALID_MODULE", "",
-                        StrCat("the module is not valid, or uses a proposal that is not "
-                               "accepted: ",
-                               valid.message()),
-                        InvalidModuleFix(StdView(valid.message())));
-  }
+  if (!valid.ok()) ReportInvalid(work.wasm, StdView(valid.message()), &work.findings);
   const ModuleShape shape = ReadModule(work.wasm);
   if (valid.ok() && !shape.complete) {
     // The validator knows encodings that the compiler refuses, and has no switch for them.

@@ -221,6 +221,33 @@ TEST_F(ExaminerTest, RefusedProposalsAreToldWithTheFlag) {
   }
 }
 
+TEST_F(ExaminerTest, AModuleThatIsCutShortIsCalledThat) {
+  const std::string whole = *wasm::Engine::WatToWasm(
+      "(module (memory (export \"memory\") 1) (func (export \"f\") (result i32) (i32.const 7)))");
+  int cut = 0;
+  for (size_t bytes = 9; bytes < whole.size(); ++bytes) {
+    const ExamineReport report = Check(whole.substr(0, bytes));
+    const auto invalid = std::find_if(report.findings.begin(), report.findings.end(),
+                                      [](const Finding& f) { return f.code == "INVALID_MODULE"; });
+    // Between two sections nothing shows that something is missing.
+    if (invalid == report.findings.end() || invalid->message.find("cut short") == std::string::npos)
+      continue;
+    EXPECT_THAT(invalid->fix, HasSubstr("whole")) << bytes;
+    ++cut;
+  }
+  constexpr int kSections = 5;  // type, function, memory, export, code
+  EXPECT_GE(cut, static_cast<int>(whole.size()) - 9 - kSections);
+  for (const Finding& finding : Check(whole).findings) EXPECT_NE(finding.code, "INVALID_MODULE");
+  // What is there, but wrong, is something else.
+  std::string wrong = whole;
+  wrong[wrong.size() - 3] = '\xff';  // no such instruction
+  const ExamineReport report = Check(wrong);
+  EXPECT_THAT(Codes(report), Contains("INVALID_MODULE"));
+  for (const Finding& finding : report.findings) {
+    EXPECT_THAT(finding.message, ::testing::Not(HasSubstr("cut short")));
+  }
+}
+
 // Found by wasm-smith: an import section in the encoding of the proposal compact-import-section,
 // which Wasmtime's validator takes and its compiler does not.
 TEST_F(ExaminerTest, NewEncodingsAreRefused) {

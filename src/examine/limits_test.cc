@@ -331,7 +331,7 @@ TEST(GeneratedSamplesTest, ValuesAndCharacters) {
     const Contracts contracts =
         ReadContracts(StrCat(R"({"consumes":{"REQUEST":)", schema, "}}"), "manifest", &findings);
     EXPECT_FALSE(findings.has_error());
-    return GenerateSamples(contracts);
+    return GenerateSamples(contracts, &findings);
   };
   std::string thousand = "[0";
   for (int i = 1; i < 1000; ++i) thousand += ",0";

@@ -40,8 +40,8 @@ absl::Status FullError(uint64_t max_bytes) {
       WithFix(absl::ResourceExhaustedError(StrCat("idempotency records fill their ", max_bytes,
                                                   " bytes; they are kept for 24 hours and never "
                                                   "dropped early, so no new key is taken")),
-              "send without an idempotency key, use fewer keys, or raise the limit on idempotency "
-              "records"),
+              "send without an idempotency key, or wait: what is older than 24 hours makes room "
+              "every hour"),
       "IDEMPOTENCY_FULL");
 }
 

@@ -31,6 +31,16 @@ absl::Status Refuse(std::string what) {
                           kRefusedRetryAfterMs);
 }
 
+absl::Status RefuseForDeadLetters(const std::string& agent) {
+  return WithFix(
+      WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                     "agent '", agent, "' has ", kMaxDeadLettersPerAgent,
+                     " dead letters; they are never dropped unasked, so no message is taken")),
+                 "DEAD_LETTERS_FULL"),
+      absl::StrCat("mend the agent, then `caxton dlq retry --agent ", agent,
+                   "`, or `caxton dlq drop --agent ", agent, "`"));
+}
+
 class RouterImpl final : public Router, private MessagePlane {
  public:
   explicit RouterImpl(RouterDeps deps);
@@ -79,6 +89,7 @@ class RouterImpl final : public Router, private MessagePlane {
   MessagePtr MakeInternal(const Message& cause, Envelope envelope, std::string* why) override;
   void Deliver(MessagePtr message) override;
   void Abandon(const Message& message) override;
+  void DeadLettersChanged(AgentId agent) override;
   Seq NextSeq() override { return Seq(next_seq_.fetch_add(1, std::memory_order_relaxed)); }
 
   void Take(Envelope envelope, bool wants_reply, AnswerFn answer);
@@ -91,6 +102,7 @@ class RouterImpl final : public Router, private MessagePlane {
   static void SetOrigin(const RouteTable& table, Message* m);
   Shard& ShardOf(const Message& message);
   bool BeginDeadLetterWork(AgentId agent, Seq seq, absl::AnyInvocable<void(absl::Status)>& done);
+  bool FullOfDeadLetters(AgentId agent);
   void EndDeadLetterWork(AgentId agent, Seq seq);
 
   RouterDeps deps_;
@@ -108,6 +120,10 @@ class RouterImpl final : public Router, private MessagePlane {
   std::unique_ptr<Mirror> mirror_;    // null: nothing is mirrored
   std::unique_ptr<Replays> replays_;  // null: nothing is replayed
   std::vector<std::unique_ptr<Shard>> shards_;
+  // Agents with kMaxDeadLettersPerAgent dead letters or more, as the journal last said.
+  std::atomic<bool> any_full_{false};
+  Mutex full_mutex_;
+  absl::flat_hash_set<AgentId> full_ ABSL_GUARDED_BY(full_mutex_);
   Mutex dead_mutex_;
   absl::flat_hash_set<std::pair<AgentId, Seq>> dead_busy_ ABSL_GUARDED_BY(dead_mutex_);
 };
@@ -242,6 +258,8 @@ absl::Status RouterImpl::Room(const AgentRoute& route, size_t bytes) {
     refused = Refuse("the server holds as many waiting bytes as it may");
   } else if (deps_.journal->committer().queued_bytes() > kMaxJournalQueueBytes) {
     refused = Refuse("the journal's queue is full");
+  } else if (FullOfDeadLetters(route.id)) {
+    refused = RefuseForDeadLetters(route.name);
   } else {
     refused = deps_.journal->IngressAllowed();
   }
@@ -389,6 +407,7 @@ void RouterImpl::PublishAll(std::vector<std::shared_ptr<const AgentRoute>> route
   for (const auto& route : routes) {
     agents.push_back(route->id);
     SetShares(*route);
+    DeadLettersChanged(route->id);
   }
   tables_.Publish(std::move(routes));
   for (AgentId agent : agents) {
@@ -522,6 +541,11 @@ void RouterImpl::DiscardWaiting(AgentId agent, RemoveMode mode, absl::AnyInvocab
 
 void RouterImpl::Forget(AgentId agent) {
   tables_.Remove(agent);
+  {
+    MutexLock lock(&full_mutex_);
+    full_.erase(agent);
+    any_full_.store(!full_.empty(), std::memory_order_relaxed);
+  }
   for (auto& shard : shards_) shard->Forget(agent);
   if (mirror_ != nullptr) mirror_->RouteChanged(agent);
 }
@@ -572,6 +596,22 @@ absl::Status RouterImpl::Recover(const std::vector<Seq>& suspects) {
 
 // ---- dead letters
 
+void RouterImpl::DeadLettersChanged(AgentId agent) {
+  MutexLock lock(&full_mutex_);
+  if (deps_.journal->Counters(agent).dead >= kMaxDeadLettersPerAgent) {
+    full_.insert(agent);
+  } else {
+    full_.erase(agent);
+  }
+  any_full_.store(!full_.empty(), std::memory_order_relaxed);
+}
+
+bool RouterImpl::FullOfDeadLetters(AgentId agent) {
+  if (!any_full_.load(std::memory_order_relaxed)) return false;
+  MutexLock lock(&full_mutex_);
+  return full_.contains(agent);
+}
+
 // One piece of work per dead letter at a time: two retries of one must not make two messages.
 bool RouterImpl::BeginDeadLetterWork(AgentId agent, Seq seq,
                                      absl::AnyInvocable<void(absl::Status)>& done) {
@@ -621,6 +661,7 @@ void RouterImpl::RetryDeadLetter(AgentId agent, Seq seq,
   op.decided = [this, m](const journal::CommitVerdict&) { Deliver(m); };
   op.durable = [this, agent, seq, done = std::move(done)]() mutable {
     EndDeadLetterWork(agent, seq);
+    DeadLettersChanged(agent);
     done(absl::OkStatus());
   };
   deps_.journal->committer().Submit(std::move(op));
@@ -640,6 +681,7 @@ void RouterImpl::DropDeadLetter(AgentId agent, Seq seq,
   op.counters.push_back({.agent = agent, .dead = -1, .dropped = 1});
   op.durable = [this, agent, seq, done = std::move(done)]() mutable {
     EndDeadLetterWork(agent, seq);
+    DeadLettersChanged(agent);
     done(absl::OkStatus());
   };
   deps_.journal->committer().Submit(std::move(op));

@@ -24,6 +24,7 @@ namespace caxton::router {
 inline constexpr int64_t kMilli = kNanosPerMilli;
 inline constexpr int64_t kSecond = kNanosPerSecond;
 inline constexpr AgentId kAgent{1};
+inline constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
 
 class RouterFixture : public ::testing::Test, protected RouterObserver {
  protected:
@@ -60,12 +61,13 @@ class RouterFixture : public ::testing::Test, protected RouterObserver {
     route_.load = std::make_shared<AgentLoad>();
   }
 
-  RevisionRoute Prepare(RevisionRef ref, int64_t deadline_ns = kSecond) {
+  RevisionRoute Prepare(RevisionRef ref, int64_t deadline_ns = kSecond, int max_attempts = 0) {
     auto revision = std::make_shared<Revision>();
     revision->agent = "agent";
     revision->ref = ref;
     revision->limits.deadline_ns = deadline_ns;
     revision->limits.max_message_bytes = 4 << 20;
+    if (max_attempts > 0) revision->delivery.max_attempts = max_attempts;
     RevisionRoute route{revision, nullptr, std::make_shared<RevisionLoad>()};
     supervisor_->Prepare(*revision, kSecond, [&route](supervisor::Supervisor::Prepared prepared) {
       route.workers = *std::move(prepared);

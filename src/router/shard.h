@@ -47,6 +47,8 @@ class MessagePlane {
   // A message that MakeInternal made and whose step did not commit.
   virtual void Abandon(const Message& message) = 0;
   virtual Seq NextSeq() = 0;
+  // Dead letters of `agent` became durable, or are gone.
+  virtual void DeadLettersChanged(AgentId agent) = 0;
 };
 
 struct ShardDeps {
@@ -103,7 +105,8 @@ class Shard {
     std::vector<MessagePtr> to_agents;
     std::vector<Envelope> to_clients;
     bool replied = false;
-    bool deferred = false;  // its caller is answered by a later message
+    bool deferred = false;      // its caller is answered by a later message
+    bool dead_letters = false;  // of what could not be delivered
   };
   // An agent that is being removed.
   struct Removal {

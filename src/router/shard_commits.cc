@@ -230,6 +230,7 @@ bool Shard::AddSends(const MessagePtr& m, StepResult& result, CommitOp* op, Outp
     MessagePtr made = d_.plane->MakeInternal(*m, envelope, &why);
     if (made == nullptr) {
       AddUndeliverable(*m, std::move(envelope), std::move(why), op);
+      out->dead_letters = true;
       continue;
     }
     made->row = RowPlace::kInbox;
@@ -284,11 +285,13 @@ void Shard::CommitStep(const MessagePtr& m, StepResult result,
   };
   // Only what leaves the process waits for the disk. A step that nobody outside waits for rides
   // with the next sync (of the receiver's step, of an accept, or after kMaxUnsyncedRounds): after a
-  // power cut it has not run, and neither has anything that followed from it.
+  // power cut it has not run, and neither has anything that followed from it. Dead letters close
+  // the door once they are many, so their count waits too.
   const bool leaves = m->wants_reply || !out->to_clients.empty() || !op.retain.empty() ||
-                      !m->envelope.idempotency_key.empty();
+                      !m->envelope.idempotency_key.empty() || out->dead_letters;
   if (leaves) {
     op.durable = [this, m, out, reply = std::move(reply), revision]() mutable {
+      if (out->dead_letters) d_.plane->DeadLettersChanged(m->agent);
       AnswerStep(m, *out, std::move(reply), revision);
     };
   }

@@ -279,11 +279,12 @@ void Shard::OnKilledWorker(const MessagePtr& m, const std::string& cause) {
 }
 
 void Shard::Hold(const MessagePtr& m) {
+  constexpr auto kLongest = static_cast<double>(kRetryLongestNs);
   double delay = static_cast<double>(kRetryFirstNs);
-  for (uint32_t i = 1; i < m->charged && delay < static_cast<double>(kRetryLongestNs); ++i)
-    delay *= 2;
-  delay = std::min(delay, static_cast<double>(kRetryLongestNs));
+  for (uint32_t i = 1; i < m->charged && delay < kLongest; ++i) delay *= 2;
+  delay = std::min(delay, kLongest);
   delay *= 1 + kRetryJitter * (static_cast<double>(jitter_.Below(2001)) / 1000 - 1);
+  delay = std::min(delay, kLongest);
   const auto delay_ns = static_cast<int64_t>(delay);
 
   HeldRecord held;
@@ -368,6 +369,7 @@ void Shard::DeadLetter(const MessagePtr& m, std::string cause) {
       dead.revision};
   AddSettle(*m, answer.status, std::nullopt, &op);
   op.durable = [this, m, answer = std::move(answer)]() mutable {
+    d_.plane->DeadLettersChanged(m->agent);
     d_.joined->Complete(m->seq, answer);
     if (m->answer) std::exchange(m->answer, nullptr)(std::move(answer));
   };

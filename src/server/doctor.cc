@@ -52,20 +52,32 @@ DoctorCheck Files() {
   return check;
 }
 
-DoctorCheck Privileges() {
+DoctorCheck Jail(const std::optional<std::vector<std::string>>& not_enforced) {
   DoctorCheck check{.name = "jail"};
-  check.detail = geteuid() == 0 ? "workers run as an unprivileged user, without network and files"
-                                : "workers run in user namespaces where the kernel permits them";
+  if (!not_enforced.has_value()) {
+    check.detail = "not known: no worker has been started yet";
+    check.fix = "deploy an agent, and ask again";
+  } else if (not_enforced->empty()) {
+    check.detail = "a worker says that every part of its jail is in force";
+  } else {
+    check.status = Status::kWarning;
+    check.detail = "a worker says that this machine does not enforce: ";
+    for (const std::string& part : *not_enforced) {
+      StrAppend(&check.detail, &part == &not_enforced->front() ? "" : "; ", part);
+    }
+    check.fix = geteuid() == 0 ? "permit it to the server (a container may lack CAP_SYS_ADMIN)"
+                               : "permit user namespaces (sysctl kernel.unprivileged_userns_clone, "
+                                 "user.max_user_namespaces), or run the server as root";
+  }
   return check;
 }
 
 }  // namespace
 
-std::vector<DoctorCheck> RunDoctor(const std::string& data_dir,
-                                   const platform::CgroupReport& cgroups,
-                                   const supervisor::WorkerIdentity& worker) {
-  return {DoctorCheck{.name = "worker", .detail = StrCat(worker.version, ", ", worker.engine)},
-          Cgroups(cgroups), Disk(data_dir), Files(), Privileges()};
+std::vector<DoctorCheck> RunDoctor(const DoctorFacts& facts) {
+  return {DoctorCheck{.name = "worker",
+                      .detail = StrCat(facts.worker.version, ", ", facts.worker.engine)},
+          Cgroups(facts.cgroups), Disk(facts.data_dir), Files(), Jail(facts.not_enforced)};
 }
 
 }  // namespace caxton::server

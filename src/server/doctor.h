@@ -3,6 +3,7 @@
 // Doctor: checks what a server needs from its machine, and says what to do about what is missing.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,15 @@
 
 namespace caxton::server {
 
-std::vector<api::DoctorCheck> RunDoctor(const std::string& data_dir,
-                                        const platform::CgroupReport& cgroups,
-                                        const supervisor::WorkerIdentity& worker);
+// What there is to look at beside the machine itself.
+struct DoctorFacts {
+  std::string data_dir;
+  platform::CgroupReport cgroups;
+  supervisor::WorkerIdentity worker;
+  // Parts of the jail that the last worker could not put in force; none: no worker has said yet.
+  std::optional<std::vector<std::string>> not_enforced;
+};
+
+std::vector<api::DoctorCheck> RunDoctor(const DoctorFacts& facts);
 
 }  // namespace caxton::server

@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <optional>
 #include <thread>
 
 #include "agent_log_book.h"
 #include "caxton/api/api_server.h"
 #include "caxton/api/listen_address.h"
+#include "caxton/base/mutex.h"
 #include "caxton/base/status.h"
 #include "caxton/base/strings.h"
 #include "caxton/base/thread_executor.h"
@@ -92,6 +94,9 @@ class ServerImpl final : public Server {
   std::unique_ptr<supervisor::ArtifactStore> artifacts_;
   std::unique_ptr<platform::CgroupManager> cgroups_;
   supervisor::WorkerIdentity worker_;
+  Mutex jail_mutex_;
+  // What the last worker that came up said.
+  std::optional<std::vector<std::string>> not_enforced_ ABSL_GUARDED_BY(jail_mutex_);
   std::unique_ptr<journal::Journal> journal_;
   std::unique_ptr<router::Router> router_;
   std::unique_ptr<supervisor::Supervisor> supervisor_;
@@ -157,7 +162,11 @@ absl::Status ServerImpl::MakeParts() {
                                                 .cgroups = cgroups_.get(),
                                                 .sink = router_.get(),
                                                 .log = &log_,
-                                                .metrics = &metrics_}));
+                                                .metrics = &metrics_,
+                                                .on_jail = [this](const auto& not_enforced) {
+                                                  MutexLock lock(&jail_mutex_);
+                                                  not_enforced_ = not_enforced;
+                                                }}));
   ASSIGN_OR_RETURN(validator_, validation::StartValidator(
                                    {.worker_path = worker_path, .engine_key = worker_.EngineKey()},
                                    {.clock = &clock_,
@@ -233,7 +242,15 @@ absl::Status ServerImpl::Listen() {
   deps.facts.cgroup_mode = cgroups.version == 0 ? "none" : StrCat("v", cgroups.version);
   if (cgroups.version == 0) deps.facts.warnings.push_back(cgroups.detail);
   deps.commit_times = [this] { return observer_.commit_times(); };
-  deps.doctor = [this] { return RunDoctor(config_.data_dir, cgroups_->report(), worker_); };
+  deps.doctor = [this] {
+    DoctorFacts facts{
+        .data_dir = config_.data_dir, .cgroups = cgroups_->report(), .worker = worker_};
+    {
+      MutexLock lock(&jail_mutex_);
+      facts.not_enforced = not_enforced_;
+    }
+    return RunDoctor(facts);
+  };
   ASSIGN_OR_RETURN(api_, api::ApiServer::Start(config_.listen, std::move(deps)));
   connect_ = api_->connect();
   ready_ = true;

@@ -244,6 +244,7 @@ void SupervisorThread::StartLane(Entry& entry, Lane& lane) {
 
 void SupervisorThread::HandleReady(Lane& lane, const ipc::Ready& ready) {
   Entry& entry = *EntryOf(&lane);
+  if (deps_.on_jail) deps_.on_jail(ready.not_enforced);
   if (!ready.not_enforced.empty() && !std::exchange(jail_said_, true)) {
     std::string what;
     for (const std::string& one : ready.not_enforced)

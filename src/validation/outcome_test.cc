@@ -38,7 +38,8 @@ TEST(OutcomeTest, FourStagesAlways) {
 TEST(OutcomeTest, NothingOfTheExaminationIsLeftOut) {
   ExamineReport examined;
   examined.traits.manifest_name = "shop";
-  examined.stats.deterministic = true;
+  examined.traits.determinism = Determinism::kYes;
+  examined.stats.samples = 3;
   examined.engine = "wasmtime 1";
   examined.engine_config = "ab";
   examined.log = {"ready"};

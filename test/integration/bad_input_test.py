@@ -37,7 +37,7 @@ class BadModules(harness.CaxtonTest):
 
     def test_truncated(self):
         whole = (harness.EXAMPLES / "greeter-1.wasm").read_bytes()
-        self.rejected(self.file(whole[:len(whole) // 2]))
+        self.rejected(self.file(whole[:len(whole) // 2]), "the file is cut short")
 
     def test_wrong_exports(self):
         self.rejected(self.file(EMPTY_MODULE), "handle_message", "agent_alloc", "memory")

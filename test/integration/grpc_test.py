@@ -42,6 +42,8 @@ class Grpc(harness.CaxtonTest):
 
     def test_health(self):
         self.assertEqual(self.ask(HEALTH, b""), [SERVING])
+        for service in self.services():
+            self.assertEqual(self.ask(HEALTH, text(1, service)), [SERVING], service)
         self.assertEqual(self.ask(HEALTH, text(1, "nobody.Service")), [])  # NOT_FOUND
 
     def test_reflection(self):

@@ -171,6 +171,7 @@ class Server:
         self.options = list(options)
         self.grpc = "127.0.0.1:0"
         self.http = "127.0.0.1:0"
+        self.popen_options = {}  # more of subprocess.Popen's
         self.process = None
         self._log_path = self.folder / "server.log"
         self._log = open(self._log_path, "a")
@@ -180,7 +181,7 @@ class Server:
                 "--http", self.http, *self.options, *extra]
         before = self._log_path.stat().st_size
         self.process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=self._log,
-                                        start_new_session=True)
+                                        start_new_session=True, **self.popen_options)
         line = self._ready_line()
         match = re.fullmatch(r"caxton ready: grpc (\S+) http (\S+)\n", line)
         if not match:

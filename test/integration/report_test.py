@@ -54,6 +54,7 @@ class Report(harness.CaxtonTest):
                 "name": manifest.get("name", ""), "version": manifest.get("version", ""),
                 "instance": manifest["instance"], "health_check": manifest.get("healthCheck", False),
                 "sends_to": {to["to"]: to["performatives"] for to in manifest.get("sendsTo", [])},
+                "determinism": manifest.get("determinism", ""),
                 "capabilities": json.loads(manifest.get("capabilities") or "[]")},
             "stats": {
                 "module_bytes": whole(stats.get("moduleBytes")), "imports": stats.get("imports", 0),
@@ -65,7 +66,6 @@ class Report(harness.CaxtonTest):
                 "memory_after_init_bytes": whole(stats.get("memoryAfterInitBytes")),
                 "init_fuel": whole(stats.get("initFuel")), "samples": stats.get("samples", 0),
                 "samples_handled": stats.get("samplesHandled", 0),
-                "deterministic": stats.get("deterministic", False),
                 "peak_memory_bytes": whole(stats.get("peakMemoryBytes")),
                 "max_fuel": whole(stats.get("maxFuel")), "sends": whole(stats.get("sends")),
                 "timed": sorted(name for name in ("check", "compile", "init", "maxStep")
@@ -81,7 +81,7 @@ class Report(harness.CaxtonTest):
                  "maxStep": "max_step_ns"}
         timed = sorted(name for name, field in times.items() if stats.pop(field, None) is not None)
         empty = {"memory_max_bytes": 0, "code_bytes": 0, "memory_after_init_bytes": 0, "init_fuel": 0,
-                 "samples": 0, "samples_handled": 0, "deterministic": False, "peak_memory_bytes": 0,
+                 "samples": 0, "samples_handled": 0, "peak_memory_bytes": 0,
                  "max_fuel": 0, "sends": 0}
         return {
             "ok": report["ok"],

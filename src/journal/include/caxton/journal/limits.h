@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The journal's limits. Each is tested at its edge.
+// The journal's limits. Those on what others make are tested at their edges.
 #pragma once
 
 #include <cstddef>

@@ -12,7 +12,6 @@ inline constexpr size_t kMaxControlFileBytes = 256 << 10;  // one /proc or cgrou
 inline constexpr int64_t kCpuQuotaPeriodUsec =
     5'000;                                          // at 100 ms, a quota of 500m stalls for 52 ms
 inline constexpr int64_t kMinCpuQuotaUsec = 1'000;  // the kernel refuses less
-inline constexpr int32_t kDefaultPidsMax = 64;      // threads of one worker
 inline constexpr int64_t kMemoryHighPercent = 90;   // v2: memory.high, of memory.max
 inline constexpr int kMaxPassedFds = 32;            // to one child
 inline constexpr int kMaxRemoveAttempts = 50;       // a dying process keeps its cgroup for a moment

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The router's limits. Each is tested at its edge.
+// The router's limits. Those on what others make are tested at their edges, but for
+// kMaxWaitingBytes: a test would need as much memory.
 #pragma once
 
 #include <cstddef>
@@ -14,13 +15,18 @@ inline constexpr int64_t kMaxWaitingPerAgent = 100'000;  // messages
 inline constexpr int64_t kMaxWaitingBytesPerAgent = int64_t{64} << 20;
 inline constexpr int64_t kMaxWaitingBytes = int64_t{1} << 30;  // all agents
 inline constexpr size_t kMaxJournalQueueBytes = size_t{64} << 20;
+// Dead letters that are kept of an agent, until somebody retries or drops them. What waits by then
+// may become one still (ADR 25).
+inline constexpr uint64_t kMaxDeadLettersPerAgent = 100'000;
 // Above this many bytes of waiting messages that one agent sent, a step of it that sends more than
 // one message to agents is dead-lettered ("quota"). Sends never block: cycles of agents must not
 // deadlock.
 inline constexpr int64_t kOriginQuotaBytes = int64_t{256} << 20;
 
-inline constexpr int64_t kRetryFirstNs = 100'000'000;       // backoff: 100 ms,
-inline constexpr int64_t kRetryLongestNs = 60'000'000'000;  // doubled up to 60 s, with jitter
+// Backoff: doubled from the first to the longest, then spread by the jitter, never above the
+// longest.
+inline constexpr int64_t kRetryFirstNs = 100'000'000;       // 100 ms
+inline constexpr int64_t kRetryLongestNs = 60'000'000'000;  // 60 s
 inline constexpr double kRetryJitter = 0.2;                 // +- share of the delay
 
 inline constexpr int64_t kRefusedRetryAfterMs = 100;

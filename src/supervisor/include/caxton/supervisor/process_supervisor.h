@@ -9,8 +9,10 @@
 // first where their ends matter. Thread rule: as Supervisor. One reader thread per worker besides.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "caxton/base/clock.h"
@@ -37,6 +39,9 @@ struct SupervisorDeps {
   StepSink* sink = nullptr;
   telemetry::Logger* log = nullptr;
   telemetry::Metrics* metrics = nullptr;
+  // What each worker that comes up says of its jail: the parts that this machine does not enforce.
+  // On the supervisor's thread; may be empty.
+  std::function<void(const std::vector<std::string>& not_enforced)> on_jail;
 };
 
 absl::StatusOr<std::unique_ptr<Supervisor>> StartSupervisor(const SupervisorOptions& options,
