@@ -113,6 +113,13 @@ void Life::ReachTime(int64_t at_ns) {
   while (Age() < at_ns) RunTask();
 }
 
+int64_t Life::Progress(DeploymentId id) const {
+  auto row = server.store.Get(journal::Table::kDeployments, journal::DeploymentKey(id));
+  if (!row.ok() || !row->has_value()) return 0;
+  const DeploymentStatus status = *deployment::DecodeStatus(**row);
+  return status.stage_elapsed_ns + status.cleanup_elapsed_ns;
+}
+
 bool Life::IsOver(size_t n) {
   if (n == 0) return told_[0]->has_value();
   const Seen& seen = seen_[n - 1];

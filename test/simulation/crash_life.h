@@ -89,8 +89,8 @@ class Life {
   const std::vector<size_t>& cut_before() const { return cut_before_; }
   const std::vector<size_t>& cut_after() const { return cut_after_; }
 
-  // After Crash: the records it left.
-  const std::map<DeploymentId, deployment::DeploymentStatus>& disk() const { return disk_; }
+  // How far its record says that its stages and its cleanup window have come.
+  int64_t Progress(DeploymentId id) const;
 
   int64_t Age() const { return server.world.MonoNanos() - begun_ns_; }
   const Digest& module(size_t i) const { return modules_[i]; }  // 0: what serves at first
