@@ -120,7 +120,7 @@ class HeldCall final
 
 constexpr size_t kMiB = size_t{1} << 20;
 
-class Exchange : public testing::Test {
+class Exchange : public ::testing::Test {
  protected:
   Exchange() {
     context_.deps.router = &router_;

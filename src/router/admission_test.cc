@@ -15,7 +15,6 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
 constexpr AgentId kOther{2};
 
 class AdmissionTest : public RouterFixture {

@@ -19,7 +19,6 @@ namespace {
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
 const RevisionRef kStable{kAgent, ReplayOf(RevisionNumber(1))};
 const RevisionRef kCandidate{kAgent, ReplayOf(RevisionNumber(2))};
 

@@ -14,7 +14,6 @@
 namespace caxton::router {
 namespace {
 
-constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
 constexpr int kAttempts = 14;  // the ninth retry's delay and those after it meet the cap
 constexpr size_t kMessages = 40;
 // What a run takes beside its delay: the step and the commits around it.

@@ -24,6 +24,7 @@ namespace caxton::router {
 inline constexpr int64_t kMilli = kNanosPerMilli;
 inline constexpr int64_t kSecond = kNanosPerSecond;
 inline constexpr AgentId kAgent{1};
+inline constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
 
 class RouterFixture : public ::testing::Test, protected RouterObserver {
  protected:

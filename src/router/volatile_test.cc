@@ -10,8 +10,6 @@
 namespace caxton::router {
 namespace {
 
-constexpr RevisionRef kLive{kAgent, RevisionNumber(1)};
-
 class VolatileTest : public RouterFixture {
  protected:
   VolatileTest() : RouterFixture(Echo) {

@@ -7,12 +7,18 @@ from harness import REJECTED, example
 
 AGENT = "corpus"  # as the modules' manifests have it
 RATE = 200
+# Each takes seconds: the limit of initialization, or of the samples together.
+SLOW = ["initialize-loops", "init-loops-with-calls", "alloc-loops", "sample-logs-for-ever"]
+SLOW_RATE = 50
+# They need more memory, or processor time, than there is, on any machine.
+BOMBS = ["bomb-nested-loops", "bomb-one-function"]
+BOMB_SECONDS = 12
 
 
 class DeployedUnderLoad(harness.CaxtonTest):
-    def refuse(self, row):
+    def refuse(self, row, *options):
         """Deploys it; what is wrong with the refusal."""
-        result = self.run_cli("deploy", corpus.path(row), "--name", AGENT, "--output", "json")
+        result = self.run_cli("deploy", corpus.path(row), "--name", AGENT, "--output", "json", *options)
         if result.code != REJECTED:
             return f"exit {result.code}: {result}"
         last = result.events()[-1]["deployment"]
@@ -28,23 +34,27 @@ class DeployedUnderLoad(harness.CaxtonTest):
             faults.append(f"the deployment is {last['state']}")
         return "; ".join(faults)
 
-    def test_each_is_refused_and_the_live_revision_serves_on(self):
+    def serve(self, rate):
+        """The agent under load; how it must be found again, for untouched()."""
         self.server()
         self.deploy(example("echo"), AGENT)
         before = self.agent(AGENT)["stable"]
         live = self.cli_json("deployment", "list")["deployments"][0]["deploymentId"]
         workers = {worker["pid"] for worker in self.workers(f"{AGENT}@1")}
-        load = self.load(AGENT, "--request", "--rate", RATE, "--keys", 50)
-        rows = corpus.rows("d")
-        self.assertGreater(len(rows), 60)
+        load = self.load(AGENT, "--request", "--rate", rate, "--keys", 50)
+        return before, live, workers, load
+
+    def refuse_all(self, rows, load, *options):
         for row in rows:
             with self.subTest(row.module):
-                wrong = self.refuse(row)
+                wrong = self.refuse(row, *options)
                 self.assertFalse(wrong, f"{row.module}: {wrong}")
                 self.assertTrue(load.running(), "the load goes on")
-        summary = self.assert_clean_load(load.stop(), at_least=RATE)
+
+    def untouched(self, rate, before, live, workers, load):
+        """The same revision, the same route, the same deployment, the same processes."""
+        summary = self.assert_clean_load(load.stop(), at_least=rate)
         self.assertEqual(summary["sent"], summary["answered"])
-        # The same revision, the same route, the same deployment, the same processes.
         after = self.agent(AGENT)
         self.assertEqual(after["stable"], before)
         self.assertEqual((before["name"], before["weightPercent"]), (f"{AGENT}@1", 100))
@@ -58,6 +68,22 @@ class DeployedUnderLoad(harness.CaxtonTest):
         history = self.cli_json("agent", "history", AGENT)["entries"]
         self.assertEqual([entry["revision"]["name"] for entry in history if
                           entry["revision"].get("weightPercent")], [f"{AGENT}@1"])
+
+    def test_each_is_refused_and_the_live_revision_serves_on(self):
+        served = self.serve(RATE)
+        rows = corpus.rows("d")
+        self.assertGreater(len(rows), 60)
+        self.refuse_all(rows, served[-1])
+        self.untouched(RATE, *served)
+
+    def test_those_that_take_all_the_time_there_is_harm_nobody_either(self):
+        served = self.serve(SLOW_RATE)
+        rows = {row.module: row for row in corpus.rows("c")}
+        self.refuse_all([rows[name] for name in SLOW], served[-1])
+        bound = self.folder / "bound.yaml"
+        bound.write_text(f"deployment: {{ stages: [ validate: {BOMB_SECONDS}s, full: 100% ] }}\n")
+        self.refuse_all([rows[name] for name in BOMBS], served[-1], "-f", bound)
+        self.untouched(SLOW_RATE, *served)
 
 
 class Killed(harness.CaxtonTest):
