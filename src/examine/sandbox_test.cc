@@ -308,8 +308,8 @@ TEST_F(SandboxTest, EveryFaultOfAManifestIsToldAtOnce) {
   ASSERT_FALSE(packed.ok());
   const std::string message(packed.status().message());
   EXPECT_THAT(message, HasSubstr("12 faults"));
-  for (const char* part :
-       {"\"abi\" 2", "\"writes\"", "strnig", "SHOUT", "contents", "WHISPER", "'b'", "To fix: "}) {
+  for (const char* part : {"\"abi\" 2", "\"writes\"", "names no type", "SHOUT", "contents",
+                           "WHISPER", "'b'", "To fix: "}) {
     EXPECT_THAT(message, HasSubstr(part));
   }
   // Of a single one there is no list.
