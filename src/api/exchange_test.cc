@@ -185,9 +185,9 @@ TEST_F(Exchange, IsReadNoFurtherWhileTooManyAreUnanswered) {
 }
 
 TEST_F(Exchange, IsReadNoFurtherWhileTooManyBytesAreUnwritten) {
-  for (size_t i = 1; i < kMaxExchangeUnansweredBytes / kMiB; ++i) Exchanged(1, kMiB);
-  EXPECT_TRUE(call_->reading());
-  Exchanged(1, kMiB);
+  for (size_t i = 0; i < kMaxExchangeUnansweredBytes / kMiB; ++i) Exchanged(1, kMiB);
+  EXPECT_TRUE(call_->reading()) << "the read began when there was room for it";
+  Exchanged(1, 1);
   EXPECT_FALSE(call_->reading());
   call_->FinishWrite();
   EXPECT_TRUE(call_->reading());
