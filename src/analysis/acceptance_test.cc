@@ -292,7 +292,9 @@ TEST(Acceptance, StagesPromoteAGoodVersionAndNotABadOne) {
   Load load = AA();
   const Row good = MeasureStages("A/A, 0.5 % errors, limit 1 %", InStages(), load);
   EXPECT_LE(good.fired, kMostFalse);
-  EXPECT_LE(good.paused, kRuns * 5 / 100 + kAllowance);
+  // 150 to 300 messages of the first stage with more than 1 % errors by luck; the busier, the
+  // fewer.
+  EXPECT_LE(good.paused, kRuns * 8 / 100 + kAllowance);
   load.candidate_errors = 0.015;
   const Row bad = MeasureStages("1.5 % errors, 0.5 % base, limit 1 %", InStages(), load);
   EXPECT_LE(bad.promoted, kRuns / 200);

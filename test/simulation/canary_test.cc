@@ -198,6 +198,8 @@ TEST_F(CanarySimulation, ABrokenStableDoesNotBlockItsFix) {
   DeployRequest request = SimServer::Canary("greeter", fix, "20:1m,50:1m", "error_rate > 1%");
   request.spec.promote = PromoteWhen::kEarly;
   ASSERT_TRUE(server_.Deploy(std::move(request)).ok());
+  server_.world.RunFor(kSecond);
+  ASSERT_EQ(Status().state, DeploymentState::kDeploying);
   auto load = [this](int64_t seconds) {
     for (int64_t i = 0; i < 20 * seconds && Status().state == DeploymentState::kDeploying; ++i) {
       server_.Send(SimServer::To("greeter", StrCat(++sent_)));
@@ -207,6 +209,7 @@ TEST_F(CanarySimulation, ABrokenStableDoesNotBlockItsFix) {
   load(50);
   EXPECT_EQ(Status().stage, 0u) << "nothing speaks for an early end of it";
   const absl::StatusOr<DeploymentView> view = server_.Get("greeter");
+  ASSERT_TRUE(view->numbers.has_value());
   EXPECT_GT(view->numbers->stable.shared, 500);
   EXPECT_EQ(view->numbers->stable.bad, 0);
   load(90);
