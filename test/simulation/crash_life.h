@@ -47,6 +47,7 @@ struct Scenario {
   std::function<void(Life&)> faults = {};  // after each start of the server
   std::vector<std::string> agents = {"agent"};
   int keys = 97;
+  int64_t within_ns = 0;  // its last transition begins before that; 0: whenever
 };
 
 // A transition as it began.

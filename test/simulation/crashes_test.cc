@@ -33,6 +33,8 @@ class Crashes : public ::testing::TestWithParam<size_t> {
     }
     ASSERT_THAT(path, ::testing::ElementsAreArray(scenario_.path));
     ASSERT_THAT(whole_.end, ::testing::ElementsAreArray(scenario_.end));
+    if (scenario_.within_ns == 0) return;
+    ASSERT_LT(whole_.seen.back().at_ns, scenario_.within_ns) << "no stage was left early";
   }
   // Whether it is the first of its instant: those that follow are cut with it.
   bool LeadsItsInstant(size_t n) const {
