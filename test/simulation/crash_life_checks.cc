@@ -113,7 +113,8 @@ void Life::CheckStatus(const DeploymentStatus& disk, const DeploymentView& now) 
 
 // What the route's record gives to each: workers are not there yet.
 void Life::CheckShares(const std::vector<AgentView>& agents) {
-  for (const auto& [id, disk] : disk_) {
+  for (const auto& entry : disk_) {
+    const deployment::DeploymentStatus& disk = entry.second;
     uint32_t share = 0;
     for (const AgentView& agent : agents) {
       const auto is = [&disk](const std::shared_ptr<const Revision>& revision) {
