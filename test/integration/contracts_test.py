@@ -5,7 +5,7 @@ breaks one is refused under load without harm, and let through where somebody an
 import json
 
 import harness
-from harness import DONE, FAILED, REFUSED, REJECTED, example
+from harness import DONE, FAILED, REFUSED, REJECTED, ROLLED_BACK, example
 
 USER = "ada"
 
@@ -154,8 +154,18 @@ class WithOthers(Contracts):
                         f"- agent: billing\n  module: {answers}\n")
         out = self.run_cli("deploy", "-f", path)
         self.assertEqual(out.code, DONE, str(out))
-        detail = self.contracts_stage(self.deployment("shop")["validation"])["detail"]
-        self.assertIn("not compared with billing", detail)
+        # Whoever was examined last knows the other's new revision.
+        details = [self.contracts_stage(self.deployment(agent)["validation"])["detail"]
+                   for agent in ("shop", "billing")]
+        self.assertRegex("".join(details), r"(shop|billing)@\d \(switched together with it\)")
+        # Nor may a group break what its members have with each other (forced: shop runs already).
+        bad = self.module("bad", {"consumes": {"REQUEST": number("boolean"), "QUERY": {}}})
+        path.write_text(f"- agent: shop\n  module: {asks}\n"
+                        f"- agent: billing\n  module: {bad}\n")
+        out = self.run_cli("deploy", "-f", path, "--force")
+        self.assertIn(out.code, (REJECTED, ROLLED_BACK), str(out))  # the first of the list tells
+        self.assertIn("consumes/REQUEST/order/n", out.out + out.err)
+        self.assertEqual(self.agent("billing")["stable"]["name"], "billing@2")
 
     def test_a_receiver_that_is_not_there_is_named(self):
         self.server()
