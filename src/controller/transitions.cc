@@ -68,8 +68,11 @@ void ControllerImpl::Begin(Run* run, Waiting asked) {
     return;
   }
   const bool drains = next->status.rolling_back && !run->status.rolling_back;
-  if (drains) run->rollback_decided_ns = d_.clock->MonoNanos();
   run->status = next->status;
+  if (drains) {
+    run->rollback_decided_ns = d_.clock->MonoNanos();
+    run->status.rollback = {};
+  }
   journal::CommitOp op = RecordOf(run, next->effects, std::move(asked.terms.claim));
   op.durable = [this, id, effects = std::move(next->effects), then = std::move(then)]() mutable {
     OnStrand([this, id, effects = std::move(effects), then = std::move(then)]() mutable {
@@ -153,8 +156,12 @@ void ControllerImpl::CarryOutWithdrawal(Run* run, deployment::Transition transit
                                         CommandClaim claim, Then then) {
   const DeploymentId id = run->status.id;
   const int64_t began_ns = d_.clock->MonoNanos();
-  if (run->rollback_decided_ns == 0) run->rollback_decided_ns = began_ns;  // else it was drained
+  const bool drained = run->status.rolling_back && run->rollback_decided_ns != 0;
   run->status = transition.status;
+  if (!drained) {  // one that restored an older revision has phases of its own, which are over
+    run->rollback_decided_ns = began_ns;
+    run->status.rollback = {};
+  }
   AgentEntry* agent = book_.Find(run->status.candidate.agent);
   const auto is_withdraw = [](const Effect& e) {
     return std::holds_alternative<deployment::Withdraw>(e);

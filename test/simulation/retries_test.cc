@@ -162,6 +162,14 @@ TEST_F(Retries, WhatRestoresAnOlderRevisionHasPhasesToo) {
   EXPECT_GE(phases.diverted_ns, 2 * kSecond) << "it was validated and started first";
   EXPECT_EQ(phases.restored_ns, phases.diverted_ns);
   EXPECT_EQ(phases.interrupted_ns, 0) << "nothing was cut off";
+
+  // Taken back itself, it has those of that.
+  server_.world.RunFor(10 * kSecond);
+  const auto back = server_.Rollback({.target = DeploymentName(done->view.status.id)});
+  ASSERT_TRUE(back.ok()) << back.status();
+  EXPECT_LT(back->view.status.rollback.diverted_ns, kSecond);
+  EXPECT_LT(back->view.status.rollback.restored_ns, kSecond);
+  EXPECT_GT(back->view.status.rollback.interrupted_ns, 0);
 }
 
 }  // namespace
